@@ -39,7 +39,7 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[optuna.Study]:
+def opened_study(folder: Path) -> Iterator[optuna.Study]:
     """Open or create a study, and lock it until the end of the block.
 
     Raises
@@ -78,7 +78,7 @@ def opened(folder: Path) -> Iterator[optuna.Study]:
         lock.release()
 
 
-def begin(study: optuna.Study, space: Space, start: Point, seed: int) -> tuple[optuna.Trial, Point]:
+def begin_trial(study: optuna.Study, space: Space, start: Point, seed: int) -> tuple[optuna.Trial, Point]:
     """Begin the next trial and return what it tries: the first one ``start``."""
     done = len(study.get_trials(deepcopy=False, states=FINISHED))
     drawn = int(np.random.SeedSequence([seed, done]).generate_state(1)[0])
@@ -89,7 +89,7 @@ def begin(study: optuna.Study, space: Space, start: Point, seed: int) -> tuple[o
     return trial, _suggested(trial, space)
 
 
-def end(study: optuna.Study, trial: optuna.Trial, values: list[float]) -> None:
+def end_trial(study: optuna.Study, trial: optuna.Trial, values: list[float]) -> None:
     """Store a trial that was evaluated on every cutoff."""
     trial.set_user_attr(_VALUES, values)
     study.tell(trial, float(np.mean(values)))
@@ -100,13 +100,13 @@ def cut_short(study: optuna.Study, trial: optuna.Trial) -> None:
     study.tell(trial, state=TrialState.PRUNED)
 
 
-def finished(study: optuna.Study) -> list[tuple[int, Point, list[float] | None]]:
+def finished_trials(study: optuna.Study) -> list[tuple[int, Point, list[float] | None]]:
     """Return each finished trial's number, what it tried, and its value at each cutoff; None if given up."""
     trials = study.get_trials(deepcopy=False, states=FINISHED)
     return [(number, dict(one.params), one.user_attrs.get(_VALUES)) for number, one in enumerate(trials)]
 
 
-def importance(study: optuna.Study) -> dict[str, float]:
+def importance_of_knobs(study: optuna.Study) -> dict[str, float]:
     """Return how much of the variation among the best trials each knob explains; empty for too few."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(complete) < _ENOUGH_TRIALS or len({one.value for one in complete}) == 1:

@@ -184,7 +184,7 @@ def search(
     Parameters
     ----------
     study : optuna.Study
-        Opened by :func:`ml_sys.experiments.study.opened`.
+        Opened by :func:`ml_sys.experiments.study.opened_study`.
     settings : Settings
         Those in force, which the first trial tries.
     folder : Path
@@ -203,14 +203,14 @@ def search(
     interrupted = False
     try:
         while True:
-            done = studies.finished(study)
+            done = studies.finished_trials(study)
             known = [float(np.mean(values)) for _, _, values in done if values]
             on_trial(len(done), max(known, default=float("nan")))
             if len(done) >= settings.tune.trials or (done and not may_begin()):
                 break
             _one_trial(study, source, settings, space, cutoffs)
     except KeyboardInterrupt:
-        if not studies.finished(study):
+        if not studies.finished_trials(study):
             raise
         interrupted = True
     return _summed_up(study, settings, cutoffs, folder, interrupted=interrupted)
@@ -219,8 +219,8 @@ def search(
 def _one_trial(
     study: optuna.Study, source: Source, settings: Settings, space: Space, cutoffs: NDArray[np.int32]
 ) -> None:
-    first = not studies.finished(study)
-    trial, point = studies.begin(study, space, start_of(space, settings), settings.seed)
+    first = not studies.finished_trials(study)
+    trial, point = studies.begin_trial(study, space, start_of(space, settings), settings.seed)
     tried = settings if first else settings_at(settings, point)
     values: list[float] = []
     for step, cutoff in enumerate(cutoffs):
@@ -235,14 +235,14 @@ def _one_trial(
         if step + 1 < cutoffs.size and trial.should_prune():
             studies.cut_short(study, trial)
             return
-    studies.end(study, trial, values)
+    studies.end_trial(study, trial, values)
 
 
 def _summed_up(
     study: optuna.Study, settings: Settings, cutoffs: NDArray[np.int32], folder: Path, *, interrupted: bool
 ) -> Tuned:
     trials, found, pruned = [], {}, 0
-    for number, point, values in studies.finished(study):
+    for number, point, values in studies.finished_trials(study):
         if values is None:
             pruned += 1
             continue
@@ -256,7 +256,7 @@ def _summed_up(
         trials=ranked,
         pruned=pruned,
         gain=judged,
-        importance=studies.importance(study),
+        importance=studies.importance_of_knobs(study),
         settings=found[ranked[0].number],
         interrupted=interrupted,
     )

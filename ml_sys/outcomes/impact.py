@@ -14,7 +14,7 @@ from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.promises import apart
 from ml_sys.outcomes.being_called import being_called
 from ml_sys.outcomes.lottery import WEEK_DAYS
-from ml_sys.outcomes.promised import Band, ListPart, by_rank, by_tier, part, whole
+from ml_sys.outcomes.promised import Band, ListPart, band_of_all, band_of_some, by_rank, by_tier
 from ml_sys.scoring.cooldown import COOLING, EXCLUDED, PAID_SINCE, WAITING
 from ml_sys.text import is_rule
 
@@ -142,10 +142,10 @@ def impact(
         len(names),
         by_tier(rows, confidence),
         by_rank(rows, confidence),
-        whole(rows, confidence),
-        part(free, chosen, confidence),
-        part(free, _first(free, -free["rank"].to_numpy(dtype=np.float64)), confidence),
-        part(free, _first(free, active.fillna(-1.0).to_numpy()), confidence)
+        band_of_all(rows, confidence),
+        band_of_some(free, chosen, confidence),
+        band_of_some(free, _first(free, -free["rank"].to_numpy(dtype=np.float64)), confidence),
+        band_of_some(free, _first(free, active.fillna(-1.0).to_numpy()), confidence)
         if active.notna().any()
         else None,
         being_called(mature, entries, reading, made=made),

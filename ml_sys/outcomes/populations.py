@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.features.attributes import BLANK_INPUT, UNSEEN_INPUT
-from ml_sys.outcomes.drift import (
-    Distance,
-    JensenShannon,
-    KolmogorovSmirnov,
-    Sides,
-    Stability,
-    p_value,
-)
+from ml_sys.outcomes.drift import Distance, JensenShannon, KolmogorovSmirnov, Sides, Stability, p_value
 from ml_sys.outcomes.monitoring import Check, Limits, Moved, change
 
 if TYPE_CHECKING:
@@ -206,12 +199,12 @@ class Moves:
 def _told(values: NDArray[Any]) -> NDArray[Any]:
     """Return texts with a word for blanks, or numbers without blanks."""
     if values.dtype == object:
-        return np.array([text(value) for value in values], dtype=object)
+        return np.array([level_text(value) for value in values], dtype=object)
     known: NDArray[Any] = values[~np.isnan(values)]
     return known
 
 
-def text(value: object) -> str:
+def level_text(value: object) -> str:
     """Return a level as text; ``BLANK`` for a missing value."""
     return value if isinstance(value, str) and value else BLANK
 

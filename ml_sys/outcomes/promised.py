@@ -99,12 +99,12 @@ def by_rank(rows: pd.DataFrame, confidence: float) -> tuple[Band, ...]:
     return tuple(found)
 
 
-def whole(rows: pd.DataFrame, confidence: float) -> Band:
+def band_of_all(rows: pd.DataFrame, confidence: float) -> Band:
     """Compare over all rows."""
     return _band("all", rows, np.ones(len(rows), dtype=bool), confidence)
 
 
-def part(rows: pd.DataFrame, chosen: NDArray[np.bool_], confidence: float) -> ListPart:
+def band_of_some(rows: pd.DataFrame, chosen: NDArray[np.bool_], confidence: float) -> ListPart:
     """Return what some rows brought.
 
     Parameters
@@ -129,7 +129,7 @@ def part(rows: pd.DataFrame, chosen: NDArray[np.bool_], confidence: float) -> Li
     )
 
 
-def allowed(probability: NDArray[np.float64], confidence: float) -> tuple[int, int]:
+def bounds_of_count(probability: NDArray[np.float64], confidence: float) -> tuple[int, int]:
     """Return bounds for the number of independent events that happen; exact for up to 20,000 of them.
 
     Parameters
@@ -165,6 +165,6 @@ def allowed(probability: NDArray[np.float64], confidence: float) -> tuple[int, i
 
 def _band(name: str, rows: pd.DataFrame, inside: NDArray[np.bool_], confidence: float) -> Band:
     probability = rows["probability"].to_numpy(dtype=np.float64)[inside]
-    low, high = allowed(probability, confidence)
+    low, high = bounds_of_count(probability, confidence)
     realised = int(rows["converted"].to_numpy(dtype=bool)[inside].sum())
     return Band(name, probability.size, float(probability.sum()), realised, low, high)

@@ -33,7 +33,7 @@ class Registering:
 
 
 @contextmanager
-def alone(root: Path, models: Path, wait_seconds: float) -> Iterator[None]:
+def locked_and_cleaned(root: Path, models: Path, wait_seconds: float) -> Iterator[None]:
     """Hold the registry's lock, and first clean up what killed writers left behind.
 
     Raises
@@ -79,12 +79,12 @@ def locked(root: Path, wait_seconds: float) -> Iterator[None]:
                 lock.release()
 
 
-def note(root: Path, begun: Registering) -> None:
+def note_registering(root: Path, begun: Registering) -> None:
     """Write down the version about to be registered."""
     write_durably(root / NOTE, json.dumps(asdict(begun)).encode())
 
 
-def noted(root: Path) -> Registering | None:
+def registering_noted(root: Path) -> Registering | None:
     """Return the version that was about to be registered, or None where nothing says of one."""
     try:
         begun = Registering(**json.loads((root / NOTE).read_bytes()))
@@ -94,7 +94,7 @@ def noted(root: Path) -> Registering | None:
     return begun
 
 
-def forget(root: Path) -> None:
+def remove_note(root: Path) -> None:
     """Remove the note; if that fails, the next writer sees that it is obsolete."""
     with suppress(OSError):
         (root / NOTE).unlink()

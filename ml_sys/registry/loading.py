@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ml_sys.errors import MlsysError, SchemaDriftError, UnverifiedError
 from ml_sys.model.files.layout import BOOSTER, SCORER, as_json, drift, feature_spec
 from ml_sys.scoring.compiled.trees import read_trees
-from ml_sys.scoring.loading import apart, open_scorer, scored
+from ml_sys.scoring.loading import distance_from_pipeline, open_scorer, probabilities_by
 from ml_sys.scoring.scorer import CompiledScorer
 
 if TYPE_CHECKING:
@@ -63,10 +63,10 @@ def load_version(registry: Registry, version: str) -> FittedModel:
         If its features have another meaning in this code; the hint names the mlsys and the versions that
         work.
     """
-    return built(registry, registry.open(version))
+    return build_model(registry, registry.open(version))
 
 
-def built(registry: Registry, artifact: Artifact) -> FittedModel:
+def build_model(registry: Registry, artifact: Artifact) -> FittedModel:
     """Build the model of a version whose files are verified; raises like :func:`load_version`."""
     from ml_sys.model.files.serialization import (
         load_model,  # scoring alone does not need its imports
@@ -100,17 +100,17 @@ def judged(registry: Registry, artifact: Artifact) -> Judged:
     """
     from ml_sys.model.files.serialization import read_holdout
 
-    model, scorer = built(registry, artifact), scorer_of(registry, artifact)
+    model, scorer = build_model(registry, artifact), scorer_of(registry, artifact)
     panel, known = read_holdout(artifact)
     if isinstance(scorer, CompiledScorer):
         _refuse_other_parts(artifact, model)
-    ours = scored(scorer, panel.rows)
+    ours = probabilities_by(scorer, panel.rows)
     others = {
         "its Pipeline": model.probabilities(panel.rows),
         "what it said when it was made": known["probability"].to_numpy(),
     }
     for other, probability in others.items():
-        found = apart(ours, probability)
+        found = distance_from_pipeline(ours, probability)
         if found:
             raise UnverifiedError(
                 artifact.folder,

@@ -23,7 +23,7 @@ from ml_sys.registry.audit import Author
 from ml_sys.registry.exclusive import Registering
 from ml_sys.registry.index import earlier, resolved
 from ml_sys.registry.state import State
-from ml_sys.registry.unregistered import entry_of, half_registered, refuse_taken, staged, strangers
+from ml_sys.registry.unregistered import entry_of, half_registered, refuse_taken, staged, unknown_names
 from ml_sys.registry.versioning import parse
 from ml_sys.resolve import keep_out
 from ml_sys.text import is_rule
@@ -139,7 +139,7 @@ class Registry:
             entry = build(staging, index)
             target = self.folder(entry.version)
             refuse_taken(target, registered=entry.version in index.versions)
-            exclusive.note(self.root, Registering(entry.version, entry.seal))
+            exclusive.note_registering(self.root, Registering(entry.version, entry.seal))
             publish_folder(staging, target)
             try:
                 self._state.append(trail, index, self._author.added("add", entry))
@@ -147,9 +147,9 @@ class Registry:
                 if not self._state.knows(entry.version):
                     with suppress(OSError):  # if it stays, the next writer registers it
                         target.rename(staging)
-                        exclusive.forget(self.root)
+                        exclusive.remove_note(self.root)
                 raise
-            exclusive.forget(self.root)
+            exclusive.remove_note(self.root)
         return entry
 
     def promote(self, version: str, champion: str | None, change: Change) -> None:
@@ -264,7 +264,7 @@ class Registry:
 
     def strangers(self) -> list[str]:
         """Return the names in the folder of models that are not versions, registered or about to be."""
-        return strangers(self.root, self.models, self.read)
+        return unknown_names(self.root, self.models, self.read)
 
     @contextmanager
     def _locked(self) -> Iterator[tuple[Trail, Index]]:
@@ -275,11 +275,11 @@ class Registry:
             if entry is not None:
                 record = self._author.added("adopt", entry, "its writer was killed")
                 trail, index = self._state.append(trail, index, record)
-            exclusive.forget(self.root)
+            exclusive.remove_note(self.root)
             yield trail, index
 
     def _alone(self) -> AbstractContextManager[None]:
-        return exclusive.alone(self.root, self.models, self._wait_seconds)
+        return exclusive.locked_and_cleaned(self.root, self.models, self._wait_seconds)
 
 
 def open_registry(settings: Settings) -> Registry:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ml_sys.durable import TEMPORARY_PREFIX, clear_folder, temporary_name
 from ml_sys.errors import ArtifactError, MlsysError, UnverifiedError
 from ml_sys.model.files.artifact import MANIFEST, open_artifact
-from ml_sys.registry.exclusive import noted
+from ml_sys.registry.exclusive import registering_noted
 from ml_sys.registry.index import new_entry
 from ml_sys.registry.versioning import parse
 
@@ -41,7 +41,7 @@ def entry_of(folder: Path, keys: Keys) -> Entry:
 
 def half_registered(root: Path, models: Path, index: Index, keys: Keys) -> Entry | None:
     """Return the entry of a version whose writer was killed after naming its folder; else None."""
-    begun = noted(root)
+    begun = registering_noted(root)
     if begun is None or begun.version in index.versions:
         return None
     with suppress(MlsysError):  # it was killed before the folder had its name
@@ -51,10 +51,10 @@ def half_registered(root: Path, models: Path, index: Index, keys: Keys) -> Entry
     return None
 
 
-def strangers(root: Path, models: Path, read: Callable[[], Index]) -> list[str]:
+def unknown_names(root: Path, models: Path, read: Callable[[], Index]) -> list[str]:
     """Return names in the folder of models that are not versions, registered or about to be."""
     found = sorted(path.name for path in models.iterdir()) if models.is_dir() else []
-    begun = noted(root)  # before the index: a writer may be finishing meanwhile
+    begun = registering_noted(root)  # before the index: a writer may be finishing meanwhile
     known = {*read().versions, *([begun.version] if begun else [])}
     return [name for name in found if name not in known and not name.startswith(TEMPORARY_PREFIX)]
 

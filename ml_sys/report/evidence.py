@@ -178,7 +178,7 @@ class Evidence:
 _LEFT_OUT = {"Backtest": {"lists", "ids", "season"}, "Canary": {"words"}}
 
 
-def plain(evidence: Evidence) -> dict[str, Any]:
+def plain_evidence(evidence: Evidence) -> dict[str, Any]:
     """Return the evidence as plain JSON data; undefined numbers become None.
 
     The keys are public, so the parts of the past stand next to the others.

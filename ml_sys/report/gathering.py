@@ -73,7 +73,7 @@ class Candidate:
     evaluation: Evaluation
 
 
-def gather(
+def gather_evidence(
     one: Candidate,
     *,
     canaries: Sequence[Canary],
@@ -83,7 +83,7 @@ def gather(
     past: Past,
     seeds: tuple[SeedSpread, ...] = (),
 ) -> Evidence:
-    """Gather the evidence for a model; :func:`of_version` adds the version's name and parent.
+    """Gather the evidence for a model; :func:`evidence_of_version` adds the version's name and parent.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def gather(
     )
 
 
-def of_version(evidence: Evidence, facts: Mapping[str, Any], parent: Parent | None) -> Evidence:
+def evidence_of_version(evidence: Evidence, facts: Mapping[str, Any], parent: Parent | None) -> Evidence:
     """Return a model's evidence with its registry entry and its parent.
 
     Parameters

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ml_sys.report import charts
 from ml_sys.report.impact_sentences import headline, reservations, state
 from ml_sys.report.numbers import NONE, number, percent, percent_spread, spread
-from ml_sys.report.page import Figure, Page, Section, Table, Tile, missing
+from ml_sys.report.page import Figure, Page, Section, Table, Tile, missing_section
 from ml_sys.report.rendering import as_html
 from ml_sys.text import counted, date_of, likely, signed, with_article
 
@@ -71,7 +71,7 @@ def _summary(impact: Impact) -> Section:
 def _effect(impact: Impact) -> Section:
     title, effect = "What being called did", impact.effect
     if effect is None:
-        return missing("effect", title, "no mature list has an experiment in it (experiment.design)")
+        return missing_section("effect", title, "no mature list has an experiment in it (experiment.design)")
     sides = (
         _side("called by lot", effect.drawn, effect.drawn_paid),
         _side("left waiting", effect.waited, effect.waited_paid),
@@ -118,7 +118,7 @@ def _effect(impact: Impact) -> Section:
 def _promised(impact: Impact) -> Section:
     title = "Promised and realised"
     if impact.total is None:
-        return missing("promise", title, "no list is mature yet")
+        return missing_section("promise", title, "no list is mature yet")
     head = ("", impact.words.entity.many, "promised", "true probabilities allow", "paid", "kept")
     return Section(
         "promise",
@@ -141,7 +141,7 @@ def _promised(impact: Impact) -> Section:
 def _called(impact: Impact) -> Section:
     title = "The calls compared with a simple rule"
     if impact.called is None:
-        return missing("calls", title, "no list is mature yet")
+        return missing_section("calls", title, "no list is mature yet")
     words, rows = impact.words, [_part("called", impact.called)]
     if impact.first is not None and impact.effect is not None:
         rows.append(_part("top of the list, called or not", impact.first))

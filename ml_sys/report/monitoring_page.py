@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ml_sys.form import PLAIN_WORDS
 from ml_sys.report.monitoring_sentences import amount, headline, sentence
-from ml_sys.report.page import Page, Section, Table, Tile, missing
+from ml_sys.report.page import Page, Section, Table, Tile, missing_section
 from ml_sys.report.rendering import as_html
 from ml_sys.text import likely
 
@@ -66,7 +66,7 @@ def _summary(found: Monitoring) -> Section:
 def _group(found: Monitoring, group: str, title: str) -> Section:
     checks = [one for one in found.checks if one.group == group]
     if not checks:
-        return missing(group, title, "there is nothing to look at yet")
+        return missing_section(group, title, "there is nothing to look at yet")
     head = ("what", "now", "reference", "effect", "rings above", "p", "alarm")
     return Section(group, title, tables=(Table(title, head, tuple(_row(one) for one in checks)),))
 
@@ -90,7 +90,7 @@ def _matured(found: Monitoring) -> Section:
         ("Lists as this version handed them out", found.handed_out),
     )
     if not any(lists for _, lists in kinds):
-        return missing("matured", title, "no list has matured that the version was not trained on")
+        return missing_section("matured", title, "no list has matured that the version was not trained on")
     head = ("list", "prospects", "promised", "in 95 of 100 cases", "came")
     return Section(
         "matured",
@@ -108,7 +108,7 @@ def _list_row(one: Matured) -> tuple[str, ...]:
 def _challengers(found: Monitoring) -> Section:
     title = "Challengers in the shadow"
     if not found.challengers:
-        return missing("challengers", title, "there is no candidate beside the version in production")
+        return missing_section("challengers", title, "there is no candidate beside the version in production")
     head = ("version", "same calls today", "matured lists", "average precision", "production", "better")
     rows = tuple(_challenger(one) for one in found.challengers)
     return Section("challengers", title, tables=(Table(title, head, rows),))

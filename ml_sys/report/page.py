@@ -114,6 +114,6 @@ class Page:
     origin: str
 
 
-def missing(anchor: str, title: str, why: str) -> Section:
+def missing_section(anchor: str, title: str, why: str) -> Section:
     """Return an empty section that says why it is empty."""
     return Section(anchor, title, (f"Not in this report: {why}.",))

@@ -76,7 +76,7 @@ def prove_equal(
         scorer = compile_scorer(plain, booster)
     except NotCompilableError:
         return None
-    found = apart(scored(scorer, features), probability)
+    found = distance_from_pipeline(probabilities_by(scorer, features), probability)
     if found:
         raise ArtifactError(
             f"the compiled scorer differs from the Pipeline {found} of the holdout, so the version was not "
@@ -86,7 +86,7 @@ def prove_equal(
     return scorer
 
 
-def scored(scorer: Scorer, features: Rows) -> NDArray[np.float64]:
+def probabilities_by(scorer: Scorer, features: Rows) -> NDArray[np.float64]:
     """Return a scorer's probability of each row, float64, block by block."""
     names = scorer.spec.names()
     found = [
@@ -96,7 +96,7 @@ def scored(scorer: Scorer, features: Rows) -> NDArray[np.float64]:
     return np.concatenate([np.empty(0), *found])
 
 
-def apart(found: NDArray[np.float64], probability: NDArray[np.float64]) -> str:
+def distance_from_pipeline(found: NDArray[np.float64], probability: NDArray[np.float64]) -> str:
     """Describe how far a scorer's probabilities are from the Pipeline's, and where; empty if they agree."""
     gap = np.abs(found - probability)
     if (gap <= PROBABILITY_TOLERANCE).all():

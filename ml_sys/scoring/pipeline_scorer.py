@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ml_sys.model.pipeline import scores_of
-from ml_sys.scoring.scorer import usual
+from ml_sys.scoring.scorer import most_frequent_levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,4 +79,4 @@ class PipelineScorer:
 
     def usual_levels(self) -> dict[str, str]:
         """Return the most frequent value of each category that has any but blanks."""
-        return usual(dict(zip(self._encoder.categories, self._encoder.levels_, strict=True)))
+        return most_frequent_levels(dict(zip(self._encoder.categories, self._encoder.levels_, strict=True)))

@@ -144,7 +144,7 @@ def plan_capacity(probability: NDArray[np.float64], capacity: int, confidence: f
     distribution.
     """
     top = probability[:capacity]
-    cumulative = np.cumsum(distribution(top))
+    cumulative = np.cumsum(distribution_of_count(top))
     tail = (1 - confidence) / 2
     running = np.concatenate(([0.0], np.cumsum(top)))
     calls = sorted({int(np.ceil(share * top.size)) for share in _STOPS})
@@ -160,7 +160,7 @@ def plan_capacity(probability: NDArray[np.float64], capacity: int, confidence: f
     )
 
 
-def distribution(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+def distribution_of_count(probability: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the probability that k of n independent events happen, for k = 0 to n; shape (n + 1,)."""
     chances = np.ones(1)
     for p in probability:

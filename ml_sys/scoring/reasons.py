@@ -102,7 +102,7 @@ def reasons(
 
     The Shapley values of a statement's features are added up. Its text is about the feature that contributes
     most in the direction of the sum. A statement that the counter-check does not confirm is left out, and the
-    next strongest takes its place; see :func:`moves`.
+    next strongest takes its place; see :func:`moved_log_odds`.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def _strongest(
         if len(found) >= top:
             break
         part = ordered[start : start + top]
-        moved = moves(compiled, row, [[at for at, _ in features] for _, _, features in part])
+        moved = moved_log_odds(compiled, row, [[at for at, _ in features] for _, _, features in part])
         for (_, contribution, features), move in zip(part, moved, strict=True):
             if move * contribution > 0:
                 found.append(_reason(contribution, features, added, values, compiled.spec))
@@ -170,7 +170,9 @@ def contributions(scorer: CompiledScorer, row: NDArray[np.float32]) -> list[floa
     return [scorer.calibration.slope * one for one in added.tolist()]
 
 
-def moves(scorer: CompiledScorer, row: NDArray[np.float32], features: Sequence[Sequence[int]]) -> list[float]:
+def moved_log_odds(
+    scorer: CompiledScorer, row: NDArray[np.float32], features: Sequence[Sequence[int]]
+) -> list[float]:
     """Return how much higher the log-odds of a row are than with some features at their typical values.
 
     The typical value is what the encoder imputes for a blank: the median or the most frequent level of the

@@ -81,7 +81,7 @@ class RuleScorer:
         if not wanted:
             raise UsageError(
                 f"--rule: these tables do not allow the rule {rule!r}",
-                hint=f"choose one of {', '.join(possible(form))}",
+                hint=f"choose one of {', '.join(possible_rules(form))}",
             )
         return cls(name, replace(every, off=tuple(sorted(set(every.names()) - set(wanted)))), sign)
 
@@ -94,13 +94,13 @@ class RuleScorer:
         UsageError
             If the tables of the form do not allow the rule.
         """
-        for rule in possible(form):
+        for rule in possible_rules(form):
             found = cls.of(rule, form, period)
             if found.name == name:
                 return found
         raise UsageError(
             f"these tables do not allow the rule {name!r}, which is in production",
-            hint=f"choose another with mlsys promote --rule {possible(form)[0]}",
+            hint=f"choose another with mlsys promote --rule {possible_rules(form)[0]}",
         )
 
     def row(self, values: Sequence[Any]) -> NDArray[np.float32]:
@@ -130,7 +130,7 @@ class RuleScorer:
         return {}
 
 
-def possible(form: Form) -> tuple[str, ...]:
+def possible_rules(form: Form) -> tuple[str, ...]:
     """Return the rules that the tables of a form allow."""
     roles = tuple(rule for rule in _ROLES if any(one.role == rule for one in form.measures))
     return (*roles, RECENCY, *((NEWEST,) if form.has_since else ()))

@@ -170,7 +170,7 @@ class CompiledScorer:
     def usual_levels(self) -> dict[str, str]:
         """Return the most frequent value of each category that has any but blanks."""
         names = self.spec.names()
-        return usual({names[at]: list(codes) for at, codes in self.codes.items()})
+        return most_frequent_levels({names[at]: list(codes) for at, codes in self.codes.items()})
 
     def _some(self, columns: Columns, kept: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return some features of the rows, by their places."""
@@ -190,7 +190,7 @@ class CompiledScorer:
         return np.fromiter(map(known.__getitem__, levels), dtype=np.float32, count=len(levels))
 
 
-def usual(levels: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def most_frequent_levels(levels: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Return the most frequent level of each category that is not a blank."""
     found = {name: next((one for one in known if one != MISSING), "") for name, known in levels.items()}
     return {name: level for name, level in found.items() if level}

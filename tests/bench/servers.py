@@ -94,9 +94,9 @@ def naive_app() -> Any:
     import pandas as pd
     from fastapi import FastAPI
 
-    from ml_sys.registry.loading import built
+    from ml_sys.registry.loading import build_model
 
-    model = built(_registry(), _artifact())
+    model = build_model(_registry(), _artifact())
     names, categories = model.spec.names(), set(model.spec.categories())
     types = {name: object if name in categories else np.float32 for name in names}
     app = FastAPI()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_sys.experiments.study import JOURNAL, opened
+from ml_sys.experiments.study import JOURNAL, opened_study
 from ml_sys.experiments.tuning import STUDIES
 from ml_sys.sample.generator import generate
 from tests import commandline, made
@@ -144,5 +144,5 @@ def test_a_folder_that_is_not_there_is_said_before_the_search(place):
 def test_a_study_in_which_another_process_searches_is_left_alone(place):
     run(place, "tune", "--trials", 1)
     (folder,) = (place / "artifacts" / STUDIES).iterdir()
-    with opened(folder):
+    with opened_study(folder):
         assert "another process searches" in run(place, "tune", "--trials", 2, code=1).stderr

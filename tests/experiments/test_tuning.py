@@ -14,13 +14,7 @@ from ml_sys.errors import BusyError, NotEnoughDataError
 from ml_sys.experiments import study as studies
 from ml_sys.experiments import tuning
 from ml_sys.experiments.search_space import STEP, Choice, space_around
-from ml_sys.experiments.tuning import (
-    _paying,
-    average_precision_at,
-    inner_cutoffs,
-    search,
-    study_key,
-)
+from ml_sys.experiments.tuning import _paying, average_precision_at, inner_cutoffs, search, study_key
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import spec_from
 from ml_sys.views.tune import said_of
@@ -42,7 +36,7 @@ CUTOFFS = inner_cutoffs(SOURCE, SETTINGS, SPACE, SETTINGS.tune)
 def searched(folder, source=SOURCE, settings=SETTINGS, trials=None, **options):
     if trials is not None:
         settings = settings.model_copy(update={"tune": settings.tune.model_copy(update={"trials": trials})})
-    with studies.opened(folder) as study:
+    with studies.opened_study(folder) as study:
         return search(study, source, settings, space_around(settings), folder=folder, **options)
 
 
@@ -123,9 +117,9 @@ def test_a_half_written_line_is_dropped(done, tmp_path):
 
 def test_one_process_at_a_time_searches_in_a_study(tmp_path):
     with (
-        studies.opened(tmp_path),
+        studies.opened_study(tmp_path),
         pytest.raises(BusyError, match="another process"),
-        studies.opened(tmp_path),
+        studies.opened_study(tmp_path),
     ):
         pass
 

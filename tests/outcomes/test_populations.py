@@ -7,7 +7,7 @@ from scipy.stats import ks_2samp
 
 from ml_sys.outcomes.drift import JensenShannon, KolmogorovSmirnov, Sides, p_value, stability_index
 from ml_sys.outcomes.monitoring import rung
-from ml_sys.outcomes.populations import BLANK, Comparison, Population, _share_of_top, moved, text
+from ml_sys.outcomes.populations import BLANK, Comparison, Population, _share_of_top, level_text, moved
 from tests.outcomes.watched import LIMITS, beyond, by_name
 
 N = 300
@@ -121,7 +121,7 @@ def test_features_that_moved_furthest_come_first_and_blanks_are_a_level():
     assert [one.feature for one in found] == ["b", "a"]
     assert found[1].stability_index < 0.01
     assert moved(before, before)[0].stability_index == 0
-    assert [text(value) for value in ("x", "", None, float("nan"))] == ["x", BLANK, BLANK, BLANK]
+    assert [level_text(value) for value in ("x", "", None, float("nan"))] == ["x", BLANK, BLANK, BLANK]
 
 
 def four(**changed) -> Population:

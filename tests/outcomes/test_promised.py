@@ -8,7 +8,15 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from ml_sys.metrics.bootstrap import Estimate
-from ml_sys.outcomes.promised import Band, ListPart, allowed, by_rank, by_tier, part, whole
+from ml_sys.outcomes.promised import (
+    Band,
+    ListPart,
+    band_of_all,
+    band_of_some,
+    bounds_of_count,
+    by_rank,
+    by_tier,
+)
 
 
 def rows_of(probability, converted, **others) -> pd.DataFrame:
@@ -19,31 +27,31 @@ def rows_of(probability, converted, **others) -> pd.DataFrame:
 
 def test_bounds_are_those_of_the_binomial_where_all_have_one_probability():
     # 10 tosses: P(at most 1) is .0107, at most 2 is .0547, at most 7 is .9453, at most 8 is .9893.
-    assert allowed(np.full(10, 0.5), 0.95) == (2, 8)
-    assert allowed(np.zeros(5), 0.95) == (0, 0)
-    assert allowed(np.ones(5), 0.95) == (5, 5)
-    assert allowed(np.array([]), 0.95) == (0, 0)
+    assert bounds_of_count(np.full(10, 0.5), 0.95) == (2, 8)
+    assert bounds_of_count(np.zeros(5), 0.95) == (0, 0)
+    assert bounds_of_count(np.ones(5), 0.95) == (5, 5)
+    assert bounds_of_count(np.array([]), 0.95) == (0, 0)
 
 
 def test_bounds_hold_the_number_who_pay_as_often_as_they_say():
     rng = np.random.default_rng(2)
     probability = rng.beta(0.3, 8, 400)
-    low, high = allowed(probability, 0.95)
+    low, high = bounds_of_count(probability, 0.95)
     drawn = (rng.random((4000, 400)) < probability).sum(axis=1)
     assert ((low <= drawn) & (drawn <= high)).mean() >= 0.94
 
 
 def test_of_very_many_companies_the_bounds_are_those_of_the_normal_distribution():
     many = np.full(20_001, 0.004)
-    low, high = allowed(many, 0.95)
-    exact_low, exact_high = allowed(many[:-1], 0.95)
+    low, high = bounds_of_count(many, 0.95)
+    exact_low, exact_high = bounds_of_count(many[:-1], 0.95)
     assert (low, high) == pytest.approx((exact_low, exact_high), abs=1)
 
 
 def test_a_promise_is_kept_where_what_came_lies_within_its_bounds():
     rows = rows_of([0.5] * 10, [True] * 9 + [False])
-    assert not whole(rows, 0.95).kept
-    assert whole(rows_of([0.5] * 10, [True] * 8 + [False] * 2), 0.95).kept
+    assert not band_of_all(rows, 0.95).kept
+    assert band_of_all(rows_of([0.5] * 10, [True] * 8 + [False] * 2), 0.95).kept
 
 
 def test_bands_hold_every_row_once():
@@ -56,14 +64,14 @@ def test_bands_hold_every_row_once():
 
 def test_the_interval_of_a_precision_is_wilsons():
     rows = rows_of([0.1] * 40, [at < 9 for at in range(40)])
-    found = part(rows, np.arange(40) < 25, 0.95)
+    found = band_of_some(rows, np.arange(40) < 25, 0.95)
     assert (found.precision.low, found.precision.high) == pytest.approx(
         proportion_confint(9, 25, 0.05, method="wilson")
     )
 
 
 def test_of_rows_without_any_conversion_recall_and_lift_are_unknown():
-    found = part(rows_of([0.1] * 4, [False] * 4), np.arange(4) < 2, 0.95)
+    found = band_of_some(rows_of([0.1] * 4, [False] * 4), np.arange(4) < 2, 0.95)
     assert found.realised == 0
     assert np.isnan([found.recall, found.lift]).all()
 
@@ -89,34 +97,34 @@ def test_bands_are_told_whole():
         Band("tier B", 0, 0.0, 0, 0, 0),
         Band("tier C", 2, 2.0, 2, 2, 2),
     )
-    assert whole(rows, 0.95) == Band("all", 12, 7.0, 12, 4, 10)
+    assert band_of_all(rows, 0.95) == Band("all", 12, 7.0, 12, 4, 10)
     kept = [Band("one", 10, 5.0, came, 2, 8).kept for came in (1, 2, 8, 9)]
     assert kept == [False, True, True, False]
 
 
 def test_part_of_the_rows_is_told_whole():
     rows = rows_of([0.1, 0.2, 0.3, 0.4], [True, False, False, True], money=[10.0, 0.0, 0.0, 5.0])
-    found = part(rows, np.array([True, True, False, False]), 0.95)
+    found = band_of_some(rows, np.array([True, True, False, False]), 0.95)
     interval = proportion_confint(1, 2, 0.05, method="wilson")
     assert found == ListPart(
         2, pytest.approx(0.3), 1, Estimate(0.5, *map(pytest.approx, interval)), 0.5, 1.0, 10.0
     )
-    three = part(rows, np.array([True, False, False, True]), 0.95)
+    three = band_of_some(rows, np.array([True, False, False, True]), 0.95)
     assert (three.recall, three.lift, three.money) == (1, 2, 15)
-    nobody = part(rows, np.zeros(4, bool), 0.95)
+    nobody = band_of_some(rows, np.zeros(4, bool), 0.95)
     assert (nobody.rows, nobody.promised, nobody.realised, nobody.recall) == (0, 0, 0, 0)
     assert (np.isnan(nobody.precision.value), nobody.precision.low, nobody.precision.high) == (True, 0, 1)
 
 
 def test_of_many_rows_bounds_stay_within_none_and_all():
-    assert allowed(np.full(20_001, 1e-9), 0.95) == (0, 0)
-    assert allowed(np.full(20_001, 1e-5), 0.95) == (0, 1)
-    assert allowed(np.full(20_001, 1 - 1e-5), 0.95) == (20_000, 20_001)
-    assert allowed(np.full(20_001, 1 - 1e-9), 0.95) == (20_001, 20_001)
+    assert bounds_of_count(np.full(20_001, 1e-9), 0.95) == (0, 0)
+    assert bounds_of_count(np.full(20_001, 1e-5), 0.95) == (0, 1)
+    assert bounds_of_count(np.full(20_001, 1 - 1e-5), 0.95) == (20_000, 20_001)
+    assert bounds_of_count(np.full(20_001, 1 - 1e-9), 0.95) == (20_001, 20_001)
     # 20,001 × .5 ± 1.96 × 70.7
-    assert allowed(np.full(20_001, 0.5), 0.95) == (9862, 10139)
+    assert bounds_of_count(np.full(20_001, 0.5), 0.95) == (9862, 10139)
 
 
 def test_a_number_on_the_very_edge_of_a_tail_is_held():
     # Of two tosses none is a head with exactly a quarter, and one at most with three quarters.
-    assert allowed(np.full(2, 0.5), 0.5) == (0, 1)
+    assert bounds_of_count(np.full(2, 0.5), 0.5) == (0, 1)

@@ -9,7 +9,7 @@ from scipy.stats import binom
 
 from ml_sys.outcomes.monitoring import Limits
 from ml_sys.outcomes.monitoring import rung as judged
-from ml_sys.outcomes.promised import Band, allowed
+from ml_sys.outcomes.promised import Band, bounds_of_count
 from ml_sys.outcomes.served import (
     PROBABILITIES,
     STEEPNESS,
@@ -154,5 +154,5 @@ def test_a_promise_allows_what_a_binomial_of_its_mean_and_variance_does():
     assert not found.kept
     mixed = HELD[:1000]
     near = kept_promise("1", mixed.size, mixed.sum(), (mixed**2).sum(), 0, 0.95)
-    assert np.abs(np.array([near.low, near.high]) - allowed(mixed, 0.95)).max() <= 1
+    assert np.abs(np.array([near.low, near.high]) - bounds_of_count(mixed, 0.95)).max() <= 1
     assert kept_promise("1", 5, 0.0, 0.0, 0, 0.95).kept

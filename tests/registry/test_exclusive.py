@@ -12,14 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ml_sys.errors import BusyError
-from ml_sys.registry.exclusive import Registering, alone, forget, note, noted
-from ml_sys.registry.store import Registry
-from tests.registry.versions import (
-    add,
-    promote,
-    registry_with,
-    tree,
+from ml_sys.registry.exclusive import (
+    Registering,
+    locked_and_cleaned,
+    note_registering,
+    registering_noted,
+    remove_note,
 )
+from ml_sys.registry.store import Registry
+from tests.registry.versions import add, promote, registry_with, tree
 
 HOLDER = """
 import sys
@@ -85,13 +86,13 @@ def test_readers_see_every_state_in_order_while_a_writer_writes(tmp_path):
 
 @pytest.mark.parametrize("content", ["[", "[]", "{}", '{"version": "1.0.0", "seal": "a", "more": 1}', "\x00"])
 def test_a_note_that_says_nothing_of_a_version_is_none(tmp_path, content):
-    assert noted(tmp_path) is None
-    note(tmp_path, Registering("1.0.0", "a"))
-    assert noted(tmp_path) == Registering("1.0.0", "a")
+    assert registering_noted(tmp_path) is None
+    note_registering(tmp_path, Registering("1.0.0", "a"))
+    assert registering_noted(tmp_path) == Registering("1.0.0", "a")
     (tmp_path / "registering.json").write_text(content)
-    assert noted(tmp_path) is None
-    forget(tmp_path)
-    forget(tmp_path)
+    assert registering_noted(tmp_path) is None
+    remove_note(tmp_path)
+    remove_note(tmp_path)
     assert not (tmp_path / "registering.json").exists()
 
 
@@ -100,7 +101,7 @@ def test_who_holds_the_lock_first_clears_what_killed_writers_left_in_both_folder
     for folder in (tmp_path, models):
         (folder / ".tmp-half").mkdir(parents=True)
         (folder / "kept").write_text("mine")
-    with alone(tmp_path, models, 1):
+    with locked_and_cleaned(tmp_path, models, 1):
         assert not list(tmp_path.rglob(".tmp-*"))
     assert (tmp_path / "kept").exists()
     assert (models / "kept").exists()
@@ -124,6 +125,6 @@ def test_who_holds_the_lock_first_clears_what_killed_writers_left_in_both_folder
 def test_a_note_that_names_no_version_is_passed_over_and_stops_nobody(tmp_path, content):
     registry = registry_with(tmp_path, "1.0.0")
     (tmp_path / "registering.json").write_bytes(content.encode(errors="surrogateescape"))
-    assert noted(tmp_path) is None
+    assert registering_noted(tmp_path) is None
     promote(registry, "1.0.0")
     assert not (tmp_path / "registering.json").exists()

@@ -17,7 +17,7 @@ import pytest
 
 from ml_sys.errors import StorageError
 from ml_sys.model.files.artifact import MANIFEST
-from ml_sys.registry.exclusive import Registering, note
+from ml_sys.registry.exclusive import Registering, note_registering
 from ml_sys.registry.index import Entry, Index, to_bytes
 from ml_sys.registry.store import Registry
 from tests.registry.versions import add, fill, promote, registry_with, rollback
@@ -108,7 +108,7 @@ def begun(root: Path, act: str) -> Registry:
     promote(registry, "1.0.0")
     if act == "recover":
         (root / "models" / "1.2.0").mkdir()
-        note(root, Registering("1.2.0", fill(root / "models" / "1.2.0", "1.2.0").seal))
+        note_registering(root, Registering("1.2.0", fill(root / "models" / "1.2.0", "1.2.0").seal))
         (root / "registry.json").write_bytes(to_bytes(Index()))
         (root / ".tmp-0123456789abcdef").write_text("{")
         (root / "models" / ".tmp-0123456789abcdef").mkdir()

@@ -15,21 +15,11 @@ from hypothesis import strategies as st
 from ml_sys.errors import ArtifactError, AuditError, ChampionChangedError, UsageError
 from ml_sys.registry import store
 from ml_sys.registry.audit import Change
-from ml_sys.registry.exclusive import Registering, noted
+from ml_sys.registry.exclusive import Registering, registering_noted
 from ml_sys.registry.index import Index, from_bytes, replayed, to_bytes
 from ml_sys.registry.store import Registry, open_registry
 from ml_sys.settings import Settings
-from tests.registry.versions import (
-    ABC,
-    add,
-    fill,
-    promote,
-    registry_with,
-    rollback,
-    state,
-    statuses,
-    tree,
-)
+from tests.registry.versions import ABC, add, fill, promote, registry_with, rollback, state, statuses, tree
 
 
 def test_a_registry_that_was_never_written_is_empty_and_stays_unwritten(tmp_path):
@@ -471,13 +461,13 @@ def test_a_version_is_noted_before_its_folder_has_a_name(tmp_path, monkeypatch):
     publish = store.publish_folder
 
     def looked(staging, target) -> None:
-        seen.append((noted(tmp_path), target.exists()))
+        seen.append((registering_noted(tmp_path), target.exists()))
         publish(staging, target)
 
     monkeypatch.setattr(store, "publish_folder", looked)
     entry = add(registry, "1.1.0")
     assert seen == [(Registering("1.1.0", entry.seal), False)]
-    assert noted(tmp_path) is None
+    assert registering_noted(tmp_path) is None
 
 
 @pytest.mark.parametrize("name", ["../1.0.0", "1.0", "", "models/1.0.0"])

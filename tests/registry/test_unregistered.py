@@ -9,10 +9,10 @@ import pytest
 from ml_sys.errors import ArtifactError, UnverifiedError
 from ml_sys.model.files.artifact import write_artifact
 from ml_sys.model.files.signing import NO_KEYS, Keys
-from ml_sys.registry.exclusive import Registering, note
+from ml_sys.registry.exclusive import Registering, note_registering
 from ml_sys.registry.index import Index, latest
 from ml_sys.registry.store import Registry
-from ml_sys.registry.unregistered import refuse_taken, strangers
+from ml_sys.registry.unregistered import refuse_taken, unknown_names
 from tests.registry.versions import (
     add,
     fill,
@@ -41,7 +41,7 @@ def test_a_version_whose_writer_was_killed_before_it_was_registered_is_registere
     registry = registry_with(tmp_path, "1.0.0")
     promote(registry, "1.0.0")
     entry = put(registry, "1.1.0")
-    note(tmp_path, Registering("1.1.0", entry.seal))
+    note_registering(tmp_path, Registering("1.1.0", entry.seal))
     registry.recover()
     assert registry.trail().records[-1].action == "adopt"
     assert not (tmp_path / "registering.json").exists()
@@ -55,7 +55,7 @@ def test_a_folder_that_nobody_was_registering_is_left_until_somebody_accepts_it(
     entry = put(registry, "1.1.0")
     if noted in {"another seal", "another version"}:
         version = "1.1.0" if noted == "another seal" else "1.2.0"
-        note(tmp_path, Registering(version, "0" * 64 if noted == "another seal" else entry.seal))
+        note_registering(tmp_path, Registering(version, "0" * 64 if noted == "another seal" else entry.seal))
     elif noted == "no note":
         (tmp_path / "registering.json").write_text("[")
     for act in (registry.recover, lambda: promote(registry, "1.0.0"), lambda: add(registry, "1.3.0")):
@@ -95,7 +95,7 @@ def test_an_orphan_is_registered_only_if_its_signature_counts(tmp_path, signed):
     registry = Registry(tmp_path / "artifacts", keys=Keys(ours.private, trusted))
     add(registry, "1.0.0")
     orphan = registry.folder("1.1.0")
-    note(registry.root, Registering("1.1.0", put(registry, "1.1.0", maker).seal))
+    note_registering(registry.root, Registering("1.1.0", put(registry, "1.1.0", maker).seal))
     before = tree(orphan)
     registry.recover()
     if signed in {"by us", "by a trusted one"}:
@@ -159,7 +159,7 @@ def test_an_orphan_that_is_not_whole_is_left_alone_and_stops_nobody(tmp_path, ha
         orphan.rename(tmp_path / "elsewhere")
         orphan.symlink_to(tmp_path / "elsewhere")
     before = tree(tmp_path / "models")
-    note(tmp_path, Registering("1.1.0", "0" * 64))
+    note_registering(tmp_path, Registering("1.1.0", "0" * 64))
     promote(registry, "1.0.0")
     assert statuses(registry) == {"1.0.0": "production"}
     assert registry.strangers() == ["1.1.0"]
@@ -177,7 +177,7 @@ def test_an_orphan_that_is_not_whole_is_left_alone_and_stops_nobody(tmp_path, ha
 
 def test_what_was_being_registered_is_so_before_a_version_of_the_same_name_is_added(tmp_path):
     registry = registry_with(tmp_path, "1.0.0")
-    note(tmp_path, Registering("1.1.0", put(registry, "1.1.0").seal))
+    note_registering(tmp_path, Registering("1.1.0", put(registry, "1.1.0").seal))
     with pytest.raises(ArtifactError, match=r"version 1\.1\.0 exists already"):
         add(registry, "1.1.0")
     assert statuses(registry) == {"1.0.0": "candidate", "1.1.0": "candidate"}
@@ -188,10 +188,10 @@ def test_neither_a_version_about_to_be_registered_nor_half_a_folder_is_a_strange
     for name in ("1.0.0", "1.1.0", ".tmp-0123456789abcdef", "2.0.0"):
         (models / name).mkdir(parents=True)
     index = Index({"1.0.0": small_entry("1.0.0")})
-    assert strangers(tmp_path, models, lambda: index) == ["1.1.0", "2.0.0"]
-    note(tmp_path, Registering("1.1.0", "seal"))
-    assert strangers(tmp_path, models, lambda: index) == ["2.0.0"]
-    assert strangers(tmp_path, tmp_path / "nowhere", lambda: index) == []
+    assert unknown_names(tmp_path, models, lambda: index) == ["1.1.0", "2.0.0"]
+    note_registering(tmp_path, Registering("1.1.0", "seal"))
+    assert unknown_names(tmp_path, models, lambda: index) == ["2.0.0"]
+    assert unknown_names(tmp_path, tmp_path / "nowhere", lambda: index) == []
 
 
 def test_a_name_is_taken_by_whatever_has_it_even_a_link_to_nowhere(tmp_path):

@@ -13,7 +13,7 @@ from ml_sys.model.files.layout import CANARIES, METRICS
 from ml_sys.model.files.serialization import load_model, read_holdout, read_settings
 from ml_sys.registry.store import Registry
 from ml_sys.report.evidence import Evidence, Past
-from ml_sys.report.gathering import Candidate, gather, of_version
+from ml_sys.report.gathering import Candidate, evidence_of_version, gather_evidence
 from ml_sys.scoring.loading import open_scorer
 
 
@@ -22,7 +22,7 @@ def evidence(registered: Path, snapshot: Snapshot) -> Evidence:
     """All that is known of version 1.0.0, but for what past lists tell."""
     artifact = Registry(registered).open("1.0.0")
     holdout, known = read_holdout(artifact)
-    gathered = gather(
+    gathered = gather_evidence(
         Candidate(
             load_model(artifact),
             open_scorer(artifact),
@@ -37,4 +37,4 @@ def evidence(registered: Path, snapshot: Snapshot) -> Evidence:
         snapshot=snapshot,
         past=Past(),
     )
-    return of_version(gathered, artifact.manifest, None)
+    return evidence_of_version(gathered, artifact.manifest, None)

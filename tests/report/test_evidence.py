@@ -12,7 +12,7 @@ import pytest
 
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.scored_lists import MODEL
-from ml_sys.report.evidence import Evidence, plain
+from ml_sys.report.evidence import Evidence, plain_evidence
 
 KEYS = (
     "version", "status", "created_at", "changes", "message", "snapshot", "data_through", "horizon_days",
@@ -65,7 +65,7 @@ def test_digests_and_names_are_no_sentences(text: str, is_one: bool) -> None:
 
 
 def test_evidence_is_json_with_stable_keys(evidence: Evidence) -> None:
-    told = plain(evidence)
+    told = plain_evidence(evidence)
     assert tuple(told) == KEYS
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     assert (

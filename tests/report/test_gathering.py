@@ -11,7 +11,7 @@ from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import QUARANTINE, Snapshot
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.report.evidence import Evidence
-from ml_sys.report.gathering import of_version, parent_of, quality_of
+from ml_sys.report.gathering import evidence_of_version, parent_of, quality_of
 
 
 def test_gain_is_shared_out_among_the_features_and_the_strongest_comes_first(evidence: Evidence) -> None:
@@ -78,7 +78,7 @@ def test_a_version_s_evidence_has_its_line_in_the_registry_and_its_lineage(evide
         "feature_schema": {"hash": "f" * 64, "features": {"a": "x", "b": "y"}}, "seed": 7, "git": {},
         "python": "3.11", "platform": "Linux", "packages": {"numpy": "2"},
     }  # fmt: skip
-    found = of_version(evidence, facts, None)
+    found = evidence_of_version(evidence, facts, None)
     assert [getattr(found, name) for name in names] == [f"the {name}" for name in names]
     assert found.evaluation is evidence.evaluation
     assert found.lineage == {

@@ -13,7 +13,7 @@ from ml_sys.registry.store import Registry
 from ml_sys.scoring.batch import _levels, unseen_levels
 from ml_sys.scoring.compiled.compile import compile_scorer
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
-from ml_sys.scoring.scorer import usual
+from ml_sys.scoring.scorer import most_frequent_levels
 
 
 @pytest.fixture(scope="module")
@@ -83,4 +83,4 @@ def test_levels_that_no_training_row_had_are_counted_the_most_frequent_first(sco
 
 def test_the_usual_level_of_a_category_is_the_first_that_is_no_blank():
     known = {"industry": [MISSING, "retail", "farming"], "range": [MISSING], "none": []}
-    assert usual(known) == {"industry": "retail"}
+    assert most_frequent_levels(known) == {"industry": "retail"}

@@ -17,7 +17,7 @@ from ml_sys.model.threshold import Tiers
 from ml_sys.scoring.ranking import (
     COLUMNS,
     best_first,
-    distribution,
+    distribution_of_count,
     from_spreadsheet,
     plan_capacity,
     ranked_list,
@@ -61,12 +61,12 @@ def test_tiers_and_the_decision_begin_at_their_bounds():
 @given(calls=st.integers(1, 80), p=st.just(0.0) | st.floats(1e-9, 1.0))
 def test_equal_probabilities_give_the_binomial_distribution(calls, p):
     expected = stats.binom(calls, p).pmf(np.arange(calls + 1))
-    np.testing.assert_allclose(distribution(np.full(calls, p)), expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(distribution_of_count(np.full(calls, p)), expected, rtol=1e-9, atol=1e-12)
 
 
 @given(PROBABILITIES)
 def test_a_distribution_has_the_moments_of_a_sum_of_independent_events(p):
-    chances = distribution(p)
+    chances = distribution_of_count(p)
     k = np.arange(p.size + 1)
     assert chances.sum() == pytest.approx(1)
     assert (chances * k).sum() == pytest.approx(p.sum(), abs=1e-9)

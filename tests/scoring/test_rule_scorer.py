@@ -10,7 +10,7 @@ import pytest
 from ml_sys.days import Period
 from ml_sys.errors import UsageError
 from ml_sys.form import Form, Measure, Noun
-from ml_sys.scoring.rule_scorer import BY_A_MODEL, RuleScorer, possible, without_probabilities
+from ml_sys.scoring.rule_scorer import BY_A_MODEL, RuleScorer, possible_rules, without_probabilities
 from ml_sys.scoring.scored_list import ScoredList
 from ml_sys.settings.description import default_form
 
@@ -51,8 +51,8 @@ def test_what_was_lately_comes_first():
 
 
 def test_a_rule_that_tables_do_not_allow_is_refused_with_those_they_do():
-    assert possible(WATCHED) == ("actions", "amount", "recency", "newest")
-    assert possible(default_form()) == ("actions", "users", "recency")
+    assert possible_rules(WATCHED) == ("actions", "amount", "recency", "newest")
+    assert possible_rules(default_form()) == ("actions", "users", "recency")
     with pytest.raises(UsageError, match="do not allow the rule 'users'") as raised:
         RuleScorer.of("users", WATCHED, Period("day"))
     assert raised.value.hint == "choose one of actions, amount, recency, newest"
@@ -93,7 +93,7 @@ def test_several_amounts_are_one_rule_and_a_rule_is_found_by_its_whole_name():
     scorer = RuleScorer.of("amount", form, Period("month"))
     assert scorer.name == "most minutes and euros in 28 days"
     assert scorer.spec.names() == ["minutes_sum_28d", "fees_sum_28d"]
-    for rule in possible(form):
+    for rule in possible_rules(form):
         one = RuleScorer.of(rule, form, Period("month"))
         assert RuleScorer.named(one.name, form, Period("month")) == one
     with pytest.raises(UsageError, match="allow the rule 'most clicks in 28 days', which is in production"):

@@ -22,7 +22,7 @@ from ml_sys.features.phrasing.phrases import phrase_of
 from ml_sys.model.files.layout import GOLDEN
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
-from ml_sys.scoring.reasons import contributions, moves, reasons
+from ml_sys.scoring.reasons import contributions, moved_log_odds, reasons
 from ml_sys.serve.app import Service, create_app
 from ml_sys.serve.companies import CompanyLookup
 from ml_sys.serve.hotswap import Current
@@ -176,7 +176,7 @@ def test_only_reasons_that_the_counter_check_confirms_are_given(served, prospect
             [at for at, name in enumerate(names) if phrase_of(name, scorer.spec).statement == statement]
             for statement in (phrase_of(one.features[0], scorer.spec).statement for one in found)
         ]
-        for one, move in zip(given, moves(scorer, row, together), strict=True):
+        for one, move in zip(given, moved_log_odds(scorer, row, together), strict=True):
             assert move > 0 if one["direction"] == "raises" else move < 0
         moving = {
             phrase_of(name, scorer.spec).statement

@@ -14,18 +14,10 @@ from ml_sys.experiments.reseeding import SeedSpread, seed_spreads
 from ml_sys.jobs.models.fit import OnStep, fit_snapshot
 from ml_sys.leaks.canaries import run_canaries
 from ml_sys.metrics.holdout import to_plain
-from ml_sys.model.files.layout import (
-    BOOSTER,
-    CANARIES,
-    METRICS,
-    SCORER,
-    SETTINGS,
-    as_json,
-    feature_schema,
-)
+from ml_sys.model.files.layout import BOOSTER, CANARIES, METRICS, SCORER, SETTINGS, as_json, feature_schema
 from ml_sys.model.files.serialization import model_files
 from ml_sys.registry.environment import environment, git_state
-from ml_sys.report.gathering import Candidate, gather
+from ml_sys.report.gathering import Candidate, gather_evidence
 from ml_sys.report.past_performance import play_past
 from ml_sys.scoring.loading import prove_equal
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
@@ -86,7 +78,7 @@ def _drafted(root: Path, snapshot: Snapshot | Outline, settings: Settings, on_st
     past = play_past(root, snapshot, fit.source, fit.part, settings, on_step)
     on_step("gathering the evidence")
     facts = _facts(fit, snapshot.id, settings, compiled=scorer is not None, share=shares[1])
-    evidence = gather(
+    evidence = gather_evidence(
         Candidate(
             fit.model,
             scorer or PipelineScorer(fit.model),

@@ -15,19 +15,14 @@ from ml_sys.metrics.holdout import ALL, Evaluation, table_of, to_plain
 from ml_sys.metrics.names import HEADLINE
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.files.artifact import write_artifact
-from ml_sys.model.files.layout import (
-    CARD,
-    EVIDENCE,
-    REPORT,
-    as_json,
-)
+from ml_sys.model.files.layout import CARD, EVIDENCE, REPORT, as_json
 from ml_sys.model.sufficiency import Sufficiency, sufficiency
 from ml_sys.notebook import titled
 from ml_sys.registry.index import Entry, Index, latest
 from ml_sys.registry.versioning import derive, parse
 from ml_sys.report.card import write_card
-from ml_sys.report.evidence import plain
-from ml_sys.report.gathering import of_version, parent_of
+from ml_sys.report.evidence import plain_evidence
+from ml_sys.report.gathering import evidence_of_version, parent_of
 from ml_sys.report.rendering import render
 from ml_sys.report.sentences import until_enough
 from ml_sys.text import date_of
@@ -225,11 +220,11 @@ def _written(folder: Path, draft: Draft, entry: Entry, parent: str | None, regis
         **draft.facts,
     }
     beside = None if parent is None else parent_of(registry.open(parent), facts)
-    known = of_version(draft.evidence, facts, beside)
+    known = evidence_of_version(draft.evidence, facts, beside)
     fit = draft.fit
     words = fit.model.spec.form.words
     card = write_card(entry, fit.report, fit.evaluation, facts["holdout"], draft.canaries, facts, words)
-    told = {CARD: card.encode(), REPORT: render(known).encode(), EVIDENCE: as_json(plain(known))}
+    told = {CARD: card.encode(), REPORT: render(known).encode(), EVIDENCE: as_json(plain_evidence(known))}
     seal = write_artifact(folder, {**draft.files, **told}, facts, registry.keys)
     return replace(entry, seal=seal)
 

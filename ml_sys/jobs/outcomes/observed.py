@@ -26,7 +26,7 @@ from ml_sys.outcomes.arrival import (
     found_again,
     row_checks,
 )
-from ml_sys.outcomes.populations import BLANK, Population, text
+from ml_sys.outcomes.populations import BLANK, Population, level_text
 from ml_sys.scoring.from_snapshot.free import are_free, usage_in
 from ml_sys.scoring.prospects import Ready, read_prospects
 
@@ -176,7 +176,7 @@ def population(scored: Scored, scorer: Scorer, data: Data, weeks: int, share: fl
     usage_company, measures = _usage(data, who, scorer.spec, weeks)
     last = kept & (cutoff == cutoff.max(initial=0))
     levels = {
-        name: np.array([text(value) for value in columns[name][last].tolist()], dtype=object)
+        name: np.array([level_text(value) for value in columns[name][last].tolist()], dtype=object)
         for name in category_names(form.attributes)
         if name in columns
     }

@@ -95,7 +95,7 @@ def tune_settings(
     key = tuning.study_key(snapshot.id, settings, space, environment()["packages"])
     folder = settings.artifacts_dir / tuning.STUDIES / key
     until = clock() + settings.tune.minutes * _MINUTE if settings.tune.minutes else float("inf")
-    with study.opened(folder) as opened:
+    with study.opened_study(folder) as opened:
         found = tuning.search(
             opened,
             source,

@@ -9,7 +9,7 @@ from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.names import label, named
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.report.numbers import number, percent, spread
-from ml_sys.report.page import Section, Table, missing
+from ml_sys.report.page import Section, Table, missing_section
 from ml_sys.text import counted, likely, signed
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def seeds(evidence: Evidence) -> Section:
     """Show how much the headline figures depend on the seed."""
     title = "How much does the seed matter?"
     if not evidence.seeds:
-        return missing("seeds", title, "it was not fitted with other seeds (report.seeds is 0)")
+        return missing_section("seeds", title, "it was not fitted with other seeds (report.seeds is 0)")
     model = evidence.evaluation[ALL][MODEL]
     rows = tuple(
         (
@@ -62,7 +62,7 @@ def resampling(evidence: Evidence) -> Section:
     """Show whether resampling earned its place."""
     title, found = "Did resampling earn its place?", evidence.past.resampling
     if found is None:
-        return missing("resampling", title, "the comparison was not run (report.resampling is off)")
+        return missing_section("resampling", title, "the comparison was not run (report.resampling is off)")
     chosen, entity = [at for at, one in enumerate(found.variants) if one.chosen], evidence.words.entity
     return Section(
         "resampling",

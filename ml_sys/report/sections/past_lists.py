@@ -11,7 +11,7 @@ from ml_sys.metrics.names import REPORTED, label
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.report import charts
 from ml_sys.report.numbers import NONE, number, percent, spread
-from ml_sys.report.page import Figure, Section, Table, missing
+from ml_sys.report.page import Figure, Section, Table, missing_section
 from ml_sys.report.sentences import season_in_short
 from ml_sys.text import counted, date_of, likely, signed, with_article
 
@@ -25,7 +25,7 @@ def campaign(evidence: Evidence) -> Section:
     """Show what a season of lists reaches."""
     title, back = "A season of calls", evidence.past.backtest
     if back is None:
-        return missing("campaign", title, "past lists were not made for it (report.backtest is off)")
+        return missing_section("campaign", title, "past lists were not made for it (report.backtest is off)")
     season = back.season
     first, entity = season.campaigns[0] if season.campaigns else None, evidence.words.entity
     of = f"{counted(first.lists, 'list')}, {counted(first.of, 'converter')} in all" if first else ""
@@ -110,7 +110,7 @@ def worth(evidence: Evidence) -> Section:
     """Show what past lists were worth."""
     title, found = "What is it worth?", evidence.past.money
     if found is None:
-        return missing("money", title, "past lists were not made for it")
+        return missing_section("money", title, "past lists were not made for it")
     past = [
         (
             counted(one.capacity, "call"),
@@ -154,7 +154,7 @@ def over_time(evidence: Evidence) -> Section:
     """Show metrics by cutoff."""
     title, back = "Does it hold over time?", evidence.past.backtest
     if back is None:
-        return missing("time", title, "past lists were not made for it (report.backtest is off)")
+        return missing_section("time", title, "past lists were not made for it (report.backtest is off)")
     names = tuple(back.cutoffs[0].metrics[ALL])
     figures = []
     for metric, spoken, key in (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ml_sys.metrics.promises import FACTOR, KEPT, NOT_REFUTED, TOO_FEW, TOO_LITTLE, TOO_MUCH
 from ml_sys.report import charts
 from ml_sys.report.numbers import number, percent
-from ml_sys.report.page import Figure, Section, Table, missing
+from ml_sys.report.page import Figure, Section, Table, missing_section
 from ml_sys.text import counted, date_of
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def promised(evidence: Evidence) -> Section:
     """Show whether past lists kept what their probabilities promised."""
     title, found, confidence = "Promised and realised", evidence.past.promises, evidence.confidence
     if found is None:
-        return missing("promise", title, "past lists were not made for it")
+        return missing_section("promise", title, "past lists were not made for it")
     total = found.total
     days, entities = ", ".join(date_of(cutoff) for cutoff in found.cutoffs), evidence.words.entity.many
     return Section(
