@@ -212,17 +212,14 @@ def _holdout_of(frame: pd.DataFrame) -> tuple[Panel, pd.DataFrame]:
     names = [str(name) for name in frame.columns]
     features = frame[[name for name in names if name.startswith(_FEATURE_PREFIX)]]
     features = features.rename(columns=lambda name: name.removeprefix(_FEATURE_PREFIX))
+    rules = [name for name in names if name.startswith(_RULE_PREFIX)]
     panel = Panel(
         rows=Rows.of(features),
         company=frame["company"].to_numpy(),
         cutoff=frame["cutoff"].to_numpy(),
         label=frame["label"].to_numpy(),
         seen=frame["seen"].to_numpy(),
-        rules={
-            name.removeprefix(_RULE_PREFIX): frame[name].to_numpy()
-            for name in names
-            if name.startswith(_RULE_PREFIX)
-        },
+        rules={name.removeprefix(_RULE_PREFIX): frame[name].to_numpy() for name in rules},
     )
     return panel, frame[["id", "probability"]]
 
