@@ -1,1 +1,1 @@
-"""Features: what was knowable about a company at a cutoff, from usage and attributes."""
+"""Features: what could be known about a company at a cutoff, from usage and attributes."""

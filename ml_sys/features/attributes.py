@@ -1,7 +1,7 @@
-"""Attributes: what is known of an entity besides its usage, by kind: number, ordered, range, category, flag.
+"""Turn attributes of entities (number, ordered, range, category, flag) into features.
 
-Values are those at the export, not at the cutoff. A blank of an attribute whose blanks get filled in for
-those that convert is left to the encoder to impute, and only an explicit setting makes it a feature.
+Values are those at the export, not at the cutoff. If blanks of an attribute get filled in for converters, the
+encoder imputes them, and only an explicit setting makes blanks a feature.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 # Kinds whose values are numbers.
 NUMERIC = frozenset({"number", "flag"})
-# What is said of an attribute that was not given, and of a text that a version has not learnt.
+# How a missing attribute and a text unknown to the version are logged.
 BLANK_INPUT, UNSEEN_INPUT = "{}, blank", "{}, unknown to the version"
 _MOST = float(np.finfo(np.float32).max)
 
@@ -39,8 +39,8 @@ class Attributes:
     ----------
     described : tuple of Attribute
     columns : tuple of ndarray of shape (n_companies,)
-        Of each: numbers and flags as float64, infinite where there is none and NaN where blank; others as
-        text, None where blank.
+        Numbers and flags as float64, infinite for "none" and NaN for a blank; others as text, None for a
+        blank.
     n_companies : int
     """
 
@@ -50,20 +50,20 @@ class Attributes:
 
     @classmethod
     def of(cls, described: tuple[Attribute, ...], rows: Sequence[Sequence[object]]) -> Attributes:
-        """Put together the attributes of some entities, each a row of values, None for blanks."""
+        """Build attributes from a row of values for each entity, None for blanks."""
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(described)
         values = tuple(_values(one, column) for one, column in zip(described, columns, strict=True))
         return cls(described, values, len(rows))
 
     @classmethod
     def from_companies(cls, companies: pd.DataFrame, described: tuple[Attribute, ...]) -> Attributes:
-        """Take the columns of attributes out of a table, and nothing else."""
+        """Take only the columns of attributes from a table."""
         values = tuple(_from_column(one, companies[one.name]) for one in described)
         return cls(described, values, len(companies))
 
     @classmethod
     def from_batch(cls, batch: pa.RecordBatch, described: tuple[Attribute, ...]) -> Attributes:
-        """Take the columns of attributes out of a batch of checked rows, and nothing else."""
+        """Take only the columns of attributes from a batch of checked rows."""
         values = tuple(_from_arrow(one, batch.column(one.name)) for one in described)
         return cls(described, values, batch.num_rows)
 
@@ -74,12 +74,12 @@ class Attributes:
 
 
 def feature_names(described: Iterable[Attribute], *, with_missingness: bool) -> list[str]:
-    """Return the names of what attributes become: numbers, categories, and what says that they are blank.
+    """Return the names of the features of attributes: numbers, categories and flags for blanks.
 
     Parameters
     ----------
     with_missingness : bool
-        Whether blanks that leak are features, too.
+        Whether leaking blanks are features, too.
     """
     numbers, categories, missing = [], [], []
     for one in described:
@@ -95,7 +95,7 @@ def feature_names(described: Iterable[Attribute], *, with_missingness: bool) -> 
 
 
 def number_name(one: Attribute) -> str:
-    """Return the name of the number that an attribute becomes."""
+    """Return the name of an attribute's number."""
     return f"log_{one.feature}" if one.kind == "number" and one.scale == "log" else one.feature
 
 
@@ -114,9 +114,9 @@ def category_names(described: Iterable[Attribute]) -> list[str]:
 
 
 def telling_blanks(described: Iterable[Attribute], names: Container[str]) -> dict[str, str]:
-    """Return by attribute the one of some features that is blank where the attribute is not given.
+    """Return for each attribute the feature that is blank if the attribute is missing.
 
-    Of a number whose none is a feature of its own, only that one tells none from a blank.
+    For a number that has a feature for "none", only that feature distinguishes "none" from a blank.
     """
     found = {}
     for one in described:
@@ -137,7 +137,7 @@ def attribute_columns(attributes: Attributes, *, with_missingness: bool) -> dict
     attributes : Attributes
         Of n_companies entities.
     with_missingness : bool
-        Whether a blank that leaks becomes a feature of its own.
+        Whether a leaking blank becomes a feature of its own.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def attribute_columns(attributes: Attributes, *, with_missingness: bool) -> dict
 
 
 def blanks(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which values of an attribute are blank."""
+    """Flag the blank values of an attribute."""
     if values.dtype == object:
         return np.array([value is None for value in values], dtype=np.bool_)
     missing: NDArray[np.bool_] = np.isnan(values)
@@ -202,7 +202,7 @@ def _category(one: Attribute, values: NDArray[np.object_], blank: str | None) ->
 def _by_level(
     texts: NDArray[np.object_], function: Callable[[str | None], _T]
 ) -> tuple[list[_T], NDArray[np.intp]]:
-    """Apply a function to the distinct texts; return what it gives, and which of these is each text's."""
+    """Apply a function to the distinct texts; return its results, and the position of each text's result."""
     place = {text: at for at, text in enumerate(set(texts))}
     places = np.fromiter(map(place.__getitem__, texts), dtype=np.intp, count=texts.size)
     return [function(text) for text in place], places

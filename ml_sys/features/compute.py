@@ -1,6 +1,6 @@
 """The one feature function: train, evaluate, score and serve all call :func:`feature_columns`.
 
-Its input type carries neither id nor money nor the day of conversion, so none of them can reach a feature.
+Its input type has neither id nor money nor conversion day, so none of them can reach a feature.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _EVER = 10**6
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """Which features a model uses; part of the model.
+    """The features that a model uses; part of the model.
 
     Attributes
     ----------
@@ -59,12 +59,11 @@ class FeatureSpec:
     extra : tuple of str
         Import paths of features registered elsewhere.
     attribute_missingness : bool
-        Whether a blank is a feature where blanks get filled in for those that convert.
+        Whether blanks that get filled in for converters are features.
     period : Period
         What a usage row covers.
     history : {"auto", "on", "off"}
-        Whether features of all the time before are there; by default where it is known since when an entity
-        exists.
+        Whether there are features of an entity's whole history; by default if its first day is known.
     form : Form
         The measures and attributes that features are made of.
     """
@@ -85,7 +84,7 @@ class FeatureSpec:
 
     @property
     def with_history(self) -> bool:
-        """Whether features of all the time before are there."""
+        """Whether there are features of an entity's whole history."""
         return self.history == "on" or (self.history == "auto" and self.form.has_since)
 
     def groups(self) -> dict[str, str]:
@@ -166,8 +165,8 @@ def _of_form(spec: FeatureSpec) -> tuple[Feature, ...]:
 def feature_columns(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: FeatureSpec) -> Columns:
     """Compute every feature of every (company, cutoff).
 
-    A feature is a function of the attributes, of the day on which the entity began to exist and of usage
-    complete by the cutoff. Nothing else.
+    A feature depends only on the attributes, on the first day of the entity and on usage complete by the
+    cutoff.
 
     Parameters
     ----------
@@ -181,7 +180,7 @@ def feature_columns(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: Fea
     Returns
     -------
     dict of str to ndarray of shape (n_companies * n_cutoffs,)
-        Company by company, cutoffs ascending within. Numbers are float32 with NaN for blanks, categories
+        Company by company, cutoffs ascending within each. Numbers are float32 with NaN for blanks, categories
         object with None for blanks.
     """
     names = spec.names()
@@ -211,10 +210,10 @@ def feature_frame(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: Featu
 def _distinct(
     inputs: FeatureInputs,
 ) -> tuple[NDArray[np.intp] | None, UsageLog, NDArray[np.int32]]:
-    """Return some entities with their usage and days, the last of which all others are like.
+    """Return some entities with their usage and first days; all other entities are equal to the last of them.
 
-    Those without usage that began nobody knows when are like one. Where they are few, None says that every
-    entity stands for itself.
+    Entities without usage and first day are all equal. If they are few, None means that every entity is
+    returned.
     """
     log, since = inputs.usage, inputs.since
     idle = since == NEVER_BEGAN
@@ -228,9 +227,9 @@ def _distinct(
 def _spread(
     column: NDArray[np.float32], chosen: NDArray[np.intp], inputs: FeatureInputs, n_cutoffs: int
 ) -> NDArray[np.float32]:
-    """Give every entity the feature of the one that it is like, see :func:`_distinct`.
+    """Give every entity the feature of the entity that it equals; see :func:`_distinct`.
 
-    Where all are like one at one cutoff, they share its number and take no memory of their own.
+    If all are equal at a cutoff, they share one number in memory.
     """
     if column.size == 1:
         return np.broadcast_to(column, inputs.usage.n_companies)

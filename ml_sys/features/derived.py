@@ -1,4 +1,4 @@
-"""What features are made of: window columns of one panel, and the registry of features of one's own.
+"""The window columns that features are computed from, and the registry of the user's own features.
 
 A feature is one decorated function::
 
@@ -34,16 +34,16 @@ NEVER_DAYS = 2000.0
 
 @dataclass(frozen=True)
 class History:
-    """What is known by each cutoff of all the time before it.
+    """The whole history of each company up to each cutoff.
 
     Attributes
     ----------
     began : ndarray of shape (n_companies,), int32
-        Day on which each began to exist; ``NEVER`` where that is not known.
+        First day of each; ``NEVER`` if unknown.
     first_uses : ndarray of shape (n_companies, n_cutoffs, n_measures), int32
-        Day of the first row with any of a measure; ``NEVER`` where there is none by the cutoff.
+        Day of the first row with any of a measure; ``NEVER`` if there is none by the cutoff.
     totals : ndarray of the same shape, float32
-        All of a measure by the cutoff.
+        Total of a measure by the cutoff.
     """
 
     began: NDArray[np.int32]
@@ -64,11 +64,11 @@ class Usage:
     windows_days : sequence of int
         Lengths of the windows in ``stats``.
     form : Form
-        What the measures are.
+        The measures.
     spans : Spans
-        Which windows play which role.
+        The role of each window.
     history : History or None
-        None where no feature asks for it.
+        None if no feature needs it.
     """
 
     stats: WindowStats
@@ -122,13 +122,13 @@ class Usage:
         return self._since(np.where(day == np.iinfo(np.int32).max, NEVER, day))
 
     def days_since_began(self) -> Column:
-        """Days since the entity began to exist; blank where that is not known."""
+        """Days since the entity's first day; blank if unknown."""
         began = self._history().began[:, None]
         days = self.cutoffs[None, :].astype(np.float64) - began
         return np.where(began == NEVER, np.nan, days).astype(np.float32).ravel()
 
     def all_actions(self) -> Column:
-        """Actions of all the time before the cutoff."""
+        """All actions before the cutoff."""
         return _total(self._history().totals, self._places("actions", None))
 
     def _history(self) -> History:
@@ -143,7 +143,7 @@ class Usage:
         return _total(self.stats.sums[:, :, self._at(days)], self._places(role, obj))
 
     def _places(self, role: Role, obj: str | None) -> slice | list[int]:
-        """Return where the measures of a role stand, which follow each other, or those of an object."""
+        """Return the positions of a role's measures, which are consecutive, or of those of one object."""
         places = self.form.of_role(role)
         if obj is None:
             return slice(places[0], places[-1] + 1) if places else slice(0, 0)
@@ -163,7 +163,7 @@ def _total(sums: NDArray[np.float32], places: slice | list[int]) -> Column:
 
 @dataclass(frozen=True)
 class Feature:
-    """A named derived feature and the group it is switched on and off with."""
+    """A named derived feature, and the group by which it is switched on and off."""
 
     name: str
     group: str
@@ -203,5 +203,5 @@ def ratio(above: Column, below: Column) -> Column:
 
 
 def growth(recent: Column, recent_days: int, longer: Column, longer_days: int) -> Column:
-    """Rate of a window over that of the longer one that contains it; 0 where the longer one is empty."""
+    """Rate of a window over that of the longer one that contains it; 0 if the longer one is empty."""
     return ratio(recent, longer) * np.float32(longer_days / recent_days)

@@ -1,7 +1,7 @@
 """The features of this package, written against roles of measures and of windows.
 
-Each is a decorated function and is there once, or once per window, object or amount, of any form that has
-what it needs. Names come from the roles: ``most_users_{main}d`` is ``most_users_28d`` of weeks.
+Each decorated function gives one feature, or one per window, object or amount, for any form that has what it
+needs. Names come from the roles: ``most_users_{main}d`` is ``most_users_28d`` for weeks.
 """
 
 from __future__ import annotations

@@ -27,9 +27,9 @@ class Family:
     Attributes
     ----------
     name : str
-        Roles of windows stand in braces.
+        Roles of windows are in braces.
     function : callable
-        Takes the usage and, where there is one feature for each, the window, object or amount.
+        Takes the usage and, if there is one feature for each, the window, object or amount.
     needs : tuple of str
         What a form must have; ``objects`` means at least two.
     """
@@ -59,9 +59,9 @@ class Families:
         return register
 
     def features(self, form: Form, spans: Spans, *, history: bool) -> Iterator[Feature]:
-        """Yield the features that a form has.
+        """Yield the features of a form.
 
-        Neighbouring families are grouped: all of one window first, then all of the next.
+        Neighbouring families are grouped by window: all features of one window, then all of the next.
 
         Parameters
         ----------

@@ -1,6 +1,6 @@
-"""What features may be computed from: usage, attributes and the day on which an entity began to exist.
+"""The inputs of features: usage, attributes and the first day of each entity.
 
-This type carries neither id nor money nor the day of conversion, so none of them can reach a feature.
+This type has neither id nor money nor conversion day, so none of them can reach a feature.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class NotInSnapshotError(SnapshotError):
 
 
 class Inputs(Protocol):
-    """What features of n_companies entities may be computed from: in memory, or read part by part."""
+    """The inputs of features of n_companies entities, in memory or read part by part."""
 
     @property
     def form(self) -> Form:
-        """What the measures and attributes are."""
+        """The measures and attributes."""
 
     @property
     def period(self) -> Period:
@@ -59,17 +59,17 @@ class Inputs(Protocol):
 
     @property
     def is_stored(self) -> bool:
-        """Whether usage is read each time that it is asked for."""
+        """Whether usage is read from disk each time."""
 
     @property
     def n_companies(self) -> int:
-        """How many entities there are."""
+        """Number of entities."""
 
     def first_days(self) -> NDArray[np.int32]:
         """Return the day of each entity's first row, ``NEVER`` where it has none; shape (n_companies,)."""
 
     def parts(self) -> Iterator[InputPart]:
-        """Yield the entities in parts, each in one of them with all of its usage."""
+        """Yield the entities in parts; each entity is in one part with all of its usage."""
 
 
 @dataclass(frozen=True)
@@ -79,16 +79,16 @@ class InputPart:
     Attributes
     ----------
     companies : ndarray of shape (n,), int32
-        Where they are among all.
+        Their positions among all entities.
     inputs : FeatureInputs
-        Theirs alone.
+        Only of these entities.
     """
 
     companies: NDArray[np.int32]
     inputs: FeatureInputs
 
     def local(self, company: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return where entities of all are in this part, -1 where they are in another."""
+        """Return the positions of entities in this part, -1 for entities of other parts."""
         size = 1 + max(int(one.max(initial=-1)) for one in (company, self.companies))
         place = np.full(size, -1, dtype=np.int32)
         place[self.companies] = np.arange(self.companies.size, dtype=np.int32)
@@ -97,7 +97,7 @@ class InputPart:
 
 @dataclass(frozen=True)
 class FeatureInputs:
-    """Everything that features may be computed from, for the same anonymous entities.
+    """All inputs of features, for the same anonymous entities.
 
     Attributes
     ----------
@@ -119,7 +119,7 @@ class FeatureInputs:
 
     @classmethod
     def from_snapshot(cls, snapshot: Snapshot, spec: FeatureSpec) -> FeatureInputs:
-        """Take from a snapshot what a model's features are made of, and nothing else.
+        """Take only the inputs of a model's features from a snapshot.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class FeatureInputs:
         spec: FeatureSpec,
         since: NDArray[np.int32] | None = None,
     ) -> FeatureInputs:
-        """Put usage and attributes together: the only way from rows, of whatever kind, to features.
+        """Combine usage and attributes: the only way from rows of any kind to features.
 
         Parameters
         ----------
@@ -150,9 +150,9 @@ class FeatureInputs:
             Company, day of the stamp and values, as of :meth:`UsageLog.from_rows`, of rows that
             :func:`ml_sys.data.usage.one_of_each` kept; values in the order of the form's measures.
         attributes : Attributes
-            Of all the entities, those without usage included.
+            Of all entities, including those without usage.
         since : ndarray of shape (n_companies,), int32, optional
-            Day on which each began to exist, where that is known.
+            First day of each, if known.
         """
         return cls.of_log(log_of(rows, spec, attributes.n_companies), attributes, spec, since)
 
@@ -164,19 +164,19 @@ class FeatureInputs:
         spec: FeatureSpec,
         since: NDArray[np.int32] | None = None,
     ) -> FeatureInputs:
-        """Put a log of :func:`log_of`, or a part of one, and the attributes of its entities together."""
+        """Combine a log from :func:`log_of`, or a part of one, with the attributes of its entities."""
         if since is None or not spec.form.has_since:
             since = np.full(attributes.n_companies, NEVER_BEGAN, dtype=np.int32)
         return cls(spec.form, spec.period, usage, attributes, since)
 
     @property
     def is_stored(self) -> bool:
-        """Whether usage is read each time: no, it is here."""
+        """Return False, as usage is in memory."""
         return False
 
     @property
     def n_companies(self) -> int:
-        """How many entities there are."""
+        """Number of entities."""
         return self.usage.n_companies
 
     def first_days(self) -> NDArray[np.int32]:
@@ -184,11 +184,11 @@ class FeatureInputs:
         return self.usage.first_days()
 
     def parts(self) -> Iterator[InputPart]:
-        """Yield all entities, as the one part that they are."""
+        """Yield all entities as one part."""
         yield InputPart(np.arange(self.n_companies, dtype=np.int32), self)
 
     def take(self, companies: NDArray[np.integer[Any]]) -> FeatureInputs:
-        """Return the inputs of some entities, in the order given."""
+        """Return the inputs of some entities, in the given order."""
         return FeatureInputs(
             self.form,
             self.period,
@@ -201,7 +201,7 @@ class FeatureInputs:
 def log_of(
     rows: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any]], spec: FeatureSpec, n_companies: int
 ) -> UsageLog:
-    """Return usage rows, see :meth:`FeatureInputs.of`, as the log that features read."""
+    """Convert usage rows (see :meth:`FeatureInputs.of`) to the log that features read."""
     return UsageLog.from_rows(
         *rows,
         n_companies=n_companies,
@@ -212,7 +212,7 @@ def log_of(
 
 
 def measures_of(values: NDArray[Any], there: Form, wanted: Form) -> NDArray[Any]:
-    """Return which columns of usage values hold a form's measures, in the form's order.
+    """Return the columns of usage values for a form's measures, in the form's order.
 
     Raises
     ------

@@ -30,7 +30,7 @@ _UNKNOWN = -1
 
 
 def rows_of_part(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: FeatureSpec) -> Rows:
-    """Return the features of every (company, cutoff) of a part of the companies, equal rows once.
+    """Return the features of every (company, cutoff) of a part of the companies, with equal rows kept once.
 
     A pure function of the part, so that parts may be computed anywhere, and in any number.
     """
@@ -39,14 +39,14 @@ def rows_of_part(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: Featur
 
 @dataclass(frozen=True)
 class _Known:
-    """What is known of features: rows that differ, and the number of each company's among them.
+    """Computed features: the distinct rows, and the number of each company's row.
 
     Attributes
     ----------
     whole : dict of int to ndarray of shape (n_companies,), int32
-        By cutoff of which everything is known.
+        Numbers by cutoff, for cutoffs with all companies.
     some : dict of int to tuple of ndarray
-        By cutoff of which some is: companies, ascending, and their numbers.
+        Companies, ascending, and their numbers by cutoff, for cutoffs with some companies.
     """
 
     different: Different
@@ -54,7 +54,7 @@ class _Known:
     some: dict[int, tuple[NDArray[np.int32], NDArray[np.int32]]] = field(default_factory=dict)
 
     def numbers(self, cutoff: int, company: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return the numbers of companies at a cutoff, ``_UNKNOWN`` where there is none."""
+        """Return the numbers of companies at a cutoff; ``_UNKNOWN`` if not computed."""
         if cutoff in self.whole:
             return self.whole[cutoff][company]
         if cutoff not in self.some:
@@ -64,7 +64,7 @@ class _Known:
         return np.where(there[place] == company, number[place], np.int32(_UNKNOWN))
 
     def add(self, cutoff: int, company: NDArray[np.int32], number: NDArray[np.int32]) -> None:
-        """Add companies of which nothing was known at a cutoff."""
+        """Add companies that were not known at a cutoff."""
         if cutoff in self.some:
             company, number = (
                 np.concatenate(two) for two in zip(self.some[cutoff], (company, number), strict=True)
@@ -74,18 +74,18 @@ class _Known:
 
 
 class Pile(Protocol):
-    """Rows that are collected because they are not known yet."""
+    """A collection of rows that are not known yet."""
 
     def add(self, rows: Rows) -> None:
         """Keep rows."""
 
     def united(self, known: list[Different]) -> United:
-        """Keep equal rows once, beside those that are known.
+        """Merge the collected rows with the known ones, keeping equal rows once.
 
         Parameters
         ----------
         known : list of Different
-            One or none; emptied.
+            At most one; the list is emptied.
 
         Returns
         -------
@@ -99,12 +99,12 @@ class Pile(Protocol):
 class KnownFeatures:
     """Features at the cutoffs requested so far, all from the same inputs.
 
-    Adding a cutoff never changes another: a feature depends on its own cutoff alone.
+    Adding a cutoff never changes another, as a feature depends only on its own cutoff.
 
     Parameters
     ----------
     inputs : Inputs
-        Of n_companies companies. Of those that are stored, what is computed is stored as well.
+        Of n_companies companies. If they are stored on disk, computed features are stored as well.
     """
 
     def __init__(self, inputs: Inputs) -> None:
@@ -113,7 +113,7 @@ class KnownFeatures:
         self._rules: dict[int, tuple[NDArray[np.bool_], dict[str, NDArray[np.float32]]]] = {}
 
     def apart(self) -> KnownFeatures:
-        """Return one that knows the same, and whose own additions go with it."""
+        """Return a copy whose additions do not affect this one."""
         other = KnownFeatures(self.inputs)
         other._known = {
             spec: replace(known, whole=dict(known.whole), some=dict(known.some))
@@ -123,14 +123,14 @@ class KnownFeatures:
         return other
 
     def rows(self, cutoffs: NDArray[np.int32], spec: FeatureSpec) -> Rows:
-        """Return the features of every (company, cutoff), company by company, cutoffs in the order given."""
+        """Return the features of every (company, cutoff), company by company, cutoffs in the given order."""
         self.learn(cutoffs, spec)
         known = self._known[spec]
         numbers = [known.whole[int(cutoff)] for cutoff in cutoffs]
         return Rows(known.different, _company_by_company(numbers, np.int32))
 
     def some(self, company: NDArray[np.int32], cutoff: NDArray[np.int32], spec: FeatureSpec) -> Rows:
-        """Return the features of some (company, cutoff) pairs, in the order given."""
+        """Return the features of some (company, cutoff) pairs, in the given order."""
         self.learn_some(company, cutoff, spec)
         which = np.empty(company.size, dtype=np.int32)
         for one, rows in _by_cutoff(cutoff):
@@ -159,7 +159,7 @@ class KnownFeatures:
         }
 
     def learn(self, cutoffs: Iterable[int] | NDArray[np.int32], spec: FeatureSpec) -> None:
-        """Compute what is missing at some cutoffs; asking for them together costs least."""
+        """Compute what is missing at some cutoffs; asking for them together is cheapest."""
         there = self._known[spec].whole if spec in self._known else {}
         missing = self._missing(cutoffs, there)
         if not missing.size and spec in self._known:
@@ -176,7 +176,7 @@ class KnownFeatures:
         self._known[spec].whole.update(zip(missing.tolist(), by_cutoff, strict=True))
 
     def learn_some(self, company: NDArray[np.int32], cutoff: NDArray[np.int32], spec: FeatureSpec) -> None:
-        """Compute what is missing for some (company, cutoff) pairs, and for no others."""
+        """Compute what is missing for some (company, cutoff) pairs only."""
         missing = []
         for one, rows in _by_cutoff(cutoff):
             wanted = np.unique(company[rows])
@@ -201,14 +201,14 @@ class KnownFeatures:
             self._known[spec].add(one, *(np.concatenate(two) for two in zip(*learned, strict=True)))
 
     def _pile(self, spec: FeatureSpec) -> Pile:
-        """Return what collects rows that are not known yet."""
+        """Return a collection for rows that are not known yet."""
         if not self.inputs.is_stored:
             return _InMemory()
         known = self._known.get(spec)
         return StoredPile(None if known is None else known.different)
 
     def _added(self, pile: Pile, spec: FeatureSpec) -> list[NDArray[np.int32]]:
-        """Move rows to the distinct ones that are known, and return their numbers there."""
+        """Merge collected rows into the known ones, and return their numbers."""
         known = self._known.pop(spec, None)
         whole, some = ({}, {}) if known is None else (known.whole, known.some)
         before = [] if known is None else [known.different]
@@ -222,7 +222,7 @@ class KnownFeatures:
         return np.array(sorted(asked - set(known)), dtype=np.int32)
 
     def _blocks(self, n_cutoffs: int) -> Iterator[tuple[NDArray[np.int32], FeatureInputs]]:
-        """Cut the inputs into runs of companies, and yield where they are among all, and their inputs."""
+        """Cut the inputs into runs of companies; yield their positions among all, and their inputs."""
         size = max(1, min(BLOCK_COMPANIES, _BLOCK_ROWS // max(n_cutoffs, 1)))
         for part in self.inputs.parts():
             start, every = 0, part.inputs

@@ -41,7 +41,7 @@ class Panel:
     seen : ndarray of shape (n_rows,), bool
         Whether the company had any usage by the cutoff.
     rules : dict of str to ndarray of shape (n_rows,), float32
-        Scores of the simple rules that a model is held against; empty where they were not asked for.
+        Scores of the simple rules that a model is compared with; empty if not asked for.
     """
 
     rows: Rows
@@ -56,16 +56,16 @@ class Panel:
 
     @property
     def features(self) -> pd.DataFrame:
-        """The features of shape (n_rows, n_features), each row for itself; made anew each time."""
+        """The features of all rows, of shape (n_rows, n_features); a new frame each time."""
         return self.rows.frame()
 
     @property
     def weight(self) -> NDArray[np.float64] | None:
-        """How many rows of the whole panel each stands for; None where each stands for itself."""
+        """Number of rows of the whole panel that each stands for; None if each stands only for itself."""
         return self.rows.weight
 
     def take(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Panel:
-        """Return the panel of some rows, in the order given."""
+        """Return the panel of some rows, in the given order."""
         rows: NDArray[np.intp] = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.intp)
         return Panel(
             self.rows.take(rows),
@@ -84,14 +84,14 @@ def rolling_panel(
     horizon_days: int,
     spec: FeatureSpec,
 ) -> Panel:
-    """Lay out every company at every cutoff by which it existed and had not closed.
+    """Make a panel of every company at every cutoff by which it existed and had not closed.
 
     Parameters
     ----------
     known : KnownFeatures
         Of n_companies companies.
     closed : ndarray of shape (n_companies,), int32
-        Day on which each became a customer, in days since 1970-01-01; ``NEVER_CLOSED`` where it did not.
+        Day on which each became a customer, in days since 1970-01-01; ``NEVER_CLOSED`` if it did not.
     cutoffs : ndarray of shape (n_cutoffs,), int32
         Strictly ascending.
     horizon_days : int
@@ -110,7 +110,7 @@ def rolling_panel(
 
 
 def sampled_panel(known: KnownFeatures, sample: Sample, spec: FeatureSpec) -> Panel:
-    """Lay out the rows of a sample, in canonical order, without the scores of simple rules."""
+    """Make the panel of a sample, in canonical order, without the scores of simple rules."""
     rows = known.some(sample.company, sample.cutoff, spec).alone()
     weighted = Rows(rows.different, rows.which, sample.weight)
     return canonical(_unruled(known, weighted, sample.company, sample.cutoff, sample.label))
@@ -135,12 +135,12 @@ def snapshot_panel(
     spec: FeatureSpec,
     order: NDArray[np.integer[Any]] | None = None,
 ) -> Panel:
-    """Lay out one row per company: customers just before they closed, the others at matched cutoffs.
+    """Make a panel of one row per company: customers just before they closed, the others at matched cutoffs.
 
-    Customers take the last cutoff not after their closing day, if that is within the horizon. The others take
-    the customers' cutoffs in turn, so that both are seen in the same seasons. Which of the others takes which
-    depends on what the companies look like, not on their ids: on their rows at all cutoffs or, so that only
-    features of the rows laid out are computed, on an order that is given.
+    A customer takes the last cutoff not after its closing day, if that is within the horizon. The others take
+    the customers' cutoffs in turn, so that both are seen in the same seasons. Which of them takes which
+    cutoff depends on the companies' content, not on their ids: on their rows at all cutoffs, or on a given
+    order, which saves computing features of other rows.
     """
     if order is None:
         order = pd.unique(canonical(rolling_panel(known, closed, cutoffs, horizon_days, spec)).company)
@@ -158,9 +158,9 @@ def snapshot_panel(
 
 
 def canonical(panel: Panel) -> Panel:
-    """Put rows into an order that depends on what they say, not on ids or on the order of the files.
+    """Sort rows into an order that depends on their content, not on ids or on the order of the files.
 
-    Everything random downstream draws by row, so this is what makes a fitted model independent of numbering.
+    All random draws downstream are by row, so this makes a fitted model independent of the numbering.
     """
     content = panel.rows.digests()
     key = company_digests(panel, content)

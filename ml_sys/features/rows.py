@@ -1,7 +1,7 @@
-"""Rows of features, equal ones kept once.
+"""Rows of features, with equal rows kept once.
 
-On a weekly panel most rows repeat: a company that uses nothing looks the same every week. Whatever is a
-function of a row alone is computed once per different row, and taking rows moves their numbers only.
+On a weekly panel most rows repeat, as a company without usage looks the same every week. Functions of a row
+are computed once per distinct row, and taking rows only copies their numbers.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 # The bits of a zero below zero, as an integer.
 _BELOW_ZERO = np.iinfo(np.int32).min
-# Rows that are scored at a time; encoded they take some hundred megabytes.
+# Rows to score at a time; encoded they take some hundred megabytes.
 BLOCK_ROWS = 2**17
 
 
 @dataclass(frozen=True)
 class Levels:
-    """Values of a column, each once.
+    """The distinct values of a column.
 
     Attributes
     ----------
     known : ndarray of shape (n_values,)
-        Numbers ascending with blanks last, float64, told apart by their bits; or texts, object.
+        Numbers as float64, ascending with blanks last and distinct in their bits; or texts as object.
     code : ndarray of shape (n_different,), unsigned
-        Position of each different row's value.
+        Position of each distinct row's value.
     """
 
     known: NDArray[Any]
@@ -43,14 +43,14 @@ class Levels:
 
 
 class Different:
-    """Rows that differ from each other, and what is worth computing once for all uses of them.
+    """Distinct rows, with cached results that several uses share.
 
     Parameters
     ----------
     frame : DataFrame of shape (n_different, n_features)
-        With a plain index.
+        With a default index.
     digests : ndarray of shape (n_different,), uint64, optional
-        Of the rows, where they are known.
+        Of the rows, if known.
     """
 
     def __init__(self, frame: pd.DataFrame, digests: NDArray[np.uint64] | None = None) -> None:
@@ -63,7 +63,7 @@ class Different:
 
     @property
     def is_stored(self) -> bool:
-        """Whether the rows lie in files, so that reading them takes its time: no, they are here."""
+        """Return False, as the rows are in memory."""
         return False
 
     def names(self) -> list[str]:
@@ -86,7 +86,7 @@ class Different:
         return self._digests
 
     def exact_digests(self) -> NDArray[np.uint64]:
-        """Return a 64-bit digest of each row that tells zeros of either sign apart as well."""
+        """Return a 64-bit digest of each row that also distinguishes 0.0 from -0.0."""
         exact = self.digests().copy()
         for at, name in enumerate(self.frame.columns):
             column = self.frame[name].to_numpy()
@@ -112,15 +112,15 @@ class Different:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of features by the number of a different row.
+    """Rows of features, each given by the number of a distinct row.
 
     Attributes
     ----------
     different : Different
-        Some of them may be no longer among the rows.
+        The distinct rows, some of which may no longer be used.
     which : ndarray of shape (n_rows,), int32
     weight : ndarray of shape (n_rows,), float64, optional
-        How many rows of the whole panel each stands for; where there is none, each stands for itself.
+        Number of rows of the whole panel that each stands for; by default only itself.
     """
 
     different: Different
@@ -129,26 +129,26 @@ class Rows:
 
     @classmethod
     def of(cls, rows: Rows | pd.DataFrame) -> Rows:
-        """Return rows as they are, or those of a frame, each for itself."""
+        """Return rows unchanged, or make rows from a frame without merging equal ones."""
         if isinstance(rows, Rows):
             return rows
         return cls(Different(rows.reset_index(drop=True)), np.arange(len(rows), dtype=np.int32))
 
     @classmethod
     def merged(cls, frame: pd.DataFrame, digest: NDArray[np.uint64] | None = None) -> Rows:
-        """Keep equal rows of a frame once, in the order in which each appeared first.
+        """Merge equal rows of a frame, in order of first appearance.
 
-        Rows are grouped by a 64-bit digest, computed where it is not known, and compared value by value with
-        the first of their group; those that share a digest and yet differ stand for themselves.
+        Rows are grouped by a 64-bit digest, computed if not given, and compared value by value with the first
+        of their group; rows with the same digest that differ are kept separate.
         """
         return cls.united([Different(frame, digest)])
 
     @classmethod
     def united(cls, parts: list[Different]) -> Rows:
-        """Keep equal rows of several frames, one below the other, once; see :meth:`merged`.
+        """Concatenate several frames and merge equal rows; see :meth:`merged`.
 
-        The list is emptied, and of each column the parts go as soon as they are put together, so that of
-        everything there is never more than about one copy, unless others hold the parts.
+        The list is emptied, and the parts of each column are released once they are joined, so there is never
+        more than about one copy of everything, unless others hold the parts.
         """
         digest = np.concatenate([one.digests() for one in parts])
         names = list(parts[0].frame.columns)
@@ -176,7 +176,7 @@ class Rows:
         return Rows(self.different, self.which[rows], weight)
 
     def blocks(self) -> Iterator[Rows]:
-        """Yield the rows in blocks that know nothing of the others, so that what is made of one can go."""
+        """Yield the rows in independent blocks, so that results of one can be released."""
         if len(self) <= BLOCK_ROWS:
             yield self.in_memory()
             return
@@ -185,10 +185,7 @@ class Rows:
             yield Rows.of(once.frame()).take(place)
 
     def once(self) -> tuple[Rows, NDArray[np.intp]]:
-        """Return each different one of the rows once, and for each row the position of its own among them.
-
-        How many rows they stand for plays no part in it.
-        """
+        """Return the distinct rows, and for each row its position among them; weights play no part."""
         wanted = np.zeros(len(self.different), dtype=bool)
         wanted[self.which] = True
         present = np.flatnonzero(wanted).astype(np.int32)
@@ -197,7 +194,7 @@ class Rows:
         return Rows(self.different, present), (np.cumsum(wanted) - 1)[self.which]
 
     def alone(self) -> Rows:
-        """Return the same rows without different ones that are none of them, where these are the most."""
+        """Return the same rows without unused distinct rows, if most are unused."""
         if not self.different.is_stored and len(self.different) <= 2 * len(self):
             return self
         once, place = self.once()
@@ -205,7 +202,7 @@ class Rows:
         return Rows(different, place.astype(np.int32), self.weight)
 
     def in_memory(self) -> Rows:
-        """Return the same rows, of which none has to be read."""
+        """Return the same rows in memory."""
         return self.alone() if self.different.is_stored else self
 
     def names(self) -> list[str]:
@@ -222,12 +219,12 @@ class Rows:
         return self.different.taken(self.which)
 
     def times(self) -> NDArray[np.int64] | NDArray[np.float64]:
-        """Return how often each different row is among those that the rows stand for: (n_different,)."""
+        """Return the total weight of each distinct row, of shape (n_different,)."""
         times: NDArray[Any] = np.bincount(self.which, weights=self.weight, minlength=len(self.different))
         return times
 
     def standing_for(self) -> int:
-        """Return how many rows of the whole panel they stand for."""
+        """Return the number of rows of the whole panel that they stand for."""
         return len(self) if self.weight is None else round(float(self.weight.sum()))
 
     def digests(self) -> NDArray[np.uint64]:
@@ -236,14 +233,14 @@ class Rows:
 
 
 def together(found: list[Rows], known: list[Different]) -> tuple[Different, list[NDArray[np.int32]]]:
-    """Keep equal rows of several once, beside those that are known; both lists are emptied.
+    """Merge several rows with the known ones, keeping equal rows once; both lists are emptied.
 
     Returns
     -------
     different : Different
         The known ones first.
     numbers : list of ndarray, int32
-        The number among them of each row found.
+        The number of each found row among them.
     """
     parts = known or [Different(found[0].different.frame[:0])]
     parts += [one.different for one in found]
@@ -255,7 +252,7 @@ def together(found: list[Rows], known: list[Different]) -> tuple[Different, list
 
 
 def leaders(key: NDArray[Any]) -> NDArray[np.intp]:
-    """Return, for each key, the position of the first that is equal to it."""
+    """Return for each key the position of the first equal key."""
     group, seen = pd.factorize(key)
     first = np.empty(seen.size, dtype=np.intp)
     first[group[::-1]] = np.arange(group.size)[::-1]  # the last to be written is the first of the group
@@ -291,6 +288,6 @@ def _of_texts(column: pd.Series) -> Levels:
 
 
 def _small(code: NDArray[np.intp], n: int) -> NDArray[np.unsignedinteger[Any]]:
-    """Return codes below n in as few bytes as hold them."""
+    """Return codes below n in as few bytes as possible."""
     small: NDArray[np.unsignedinteger[Any]] = code.astype(np.min_scalar_type(max(n - 1, 0)))
     return small

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 NEWEST, MOST_RECENT = "newest", "most recently active"
 _ACTIONS, _USERS = "most actions in ", "most users in "
-# Ranks behind everyone of whom something is known.
+# Score of companies about which nothing is known: ranks them last.
 LAST = np.float32(-(10**6))
-# Sign-ups of so many days before a cutoff are those of this week, whatever the period: lists go out weekly.
+# Sign-ups of this many days before a cutoff are this week's, whatever the period, as lists go out weekly.
 SIGN_UP_DAYS = 7
 
 
 def rule_names(form: Form, period: Period) -> tuple[str, ...]:
-    """Return the rules that tables of a form allow, in the order of reports.
+    """Return the rules that a form's tables allow, in the order of reports.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def rule_names(form: Form, period: Period) -> tuple[str, ...]:
 
 
 def rule_to_beat(names: Iterable[str]) -> str | None:
-    """Return the rule that a model is told beside first: by users, else by an amount, else by actions.
+    """Return the first rule to compare a model with: by users, else by an amount, else by actions.
 
     Examples
     --------
@@ -60,22 +60,22 @@ def rule_to_beat(names: Iterable[str]) -> str | None:
 
 
 def rule_of_actions(names: Iterable[str]) -> str | None:
-    """Return the rule by actions, where there is one."""
+    """Return the rule by actions, if there is one."""
     return next((name for name in names if name.startswith(_ACTIONS)), None)
 
 
 def signed_up_lately(scores: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_] | None:
-    """Return which rows are of entities that began in the week before their cutoff.
+    """Flag the rows of entities created in the week before their cutoff.
 
     Parameters
     ----------
     scores : mapping of str to ndarray of shape (n_rows,)
-        By rule; the rule of the newest tells the days since each began.
+        By rule; that of the rule "newest" gives the days since each was created.
 
     Returns
     -------
     ndarray of shape (n_rows,), bool, or None
-        None where the form does not know when entities began.
+        None if the form has no first days.
     """
     return scores[NEWEST] >= -SIGN_UP_DAYS if NEWEST in scores else None
 

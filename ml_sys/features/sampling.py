@@ -1,8 +1,8 @@
-"""Sample a large panel for training: every positive row, and one in so many of the others.
+"""Sample a large panel for training: every positive row, and one in n of the others.
 
-Whether a row is drawn is decided by what its company looked like at the cutoff: its attributes and the usage
-complete by then. Its id, the order of the rows and all that came later play no part. So the draws stay as
-data grow, and a smaller sample is a part of any larger one.
+Whether a row is drawn depends on what its company looked like at the cutoff: its attributes and the usage
+complete by then. Its id, the order of the rows and anything later play no part. So draws stay the same as
+data grow, and a smaller sample is part of any larger one.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class Draws:
-    """How rows are drawn.
+    """How to draw rows.
 
     Attributes
     ----------
     one_in : int
-        Of rows that are not positive, one in so many; see :func:`one_in`.
+        Draw one in this many negative rows; see :func:`one_in`.
     step_days : int
         Days between cutoffs.
     seed : int
-        Another one draws other rows.
+        Different seeds draw different rows.
     """
 
     one_in: int
@@ -52,14 +52,14 @@ class Draws:
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of a panel that are learnt from.
+    """The rows of a panel to train on.
 
     Attributes
     ----------
     company, cutoff : ndarray of shape (n_rows,), int32
     label : ndarray of shape (n_rows,), bool
     others : int
-        Rows of the whole panel that are not positive.
+        Number of negative rows in the whole panel.
     """
 
     company: NDArray[np.int32]
@@ -69,7 +69,7 @@ class Sample:
 
     @property
     def weight(self) -> NDArray[np.float64]:
-        """How many rows of the whole panel each stands for, float64 of shape (n_rows,); together all."""
+        """Number of rows of the whole panel that each stands for, float64 of shape (n_rows,)."""
         return np.where(self.label, 1.0, self.others / max(int((~self.label).sum()), 1))
 
 
@@ -81,8 +81,8 @@ def labels(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return, for every (company, cutoff), whether it is a prospect and whether it converts.
 
-    A prospect has existed for a whole day, and has not converted. So one that converts on its first day is
-    never a prospect.
+    A prospect has existed for a whole day and has not converted. So a company that converts on its first day
+    is never a prospect.
 
     Parameters
     ----------
@@ -109,9 +109,9 @@ def count_rows(
     horizon_days: int,
     since: NDArray[np.int32] | None = None,
 ) -> tuple[int, int]:
-    """Return how many rows a whole panel has, and how many of them are positive; arguments as above."""
+    """Return the number of rows and of positive rows in a whole panel; arguments as for :func:`labels`."""
     if since is not None:
-        # Those that converted before they had existed for a day are in no panel.
+        # Companies that converted before they had existed for a day are in no panel.
         there = closed > since
         closed, since = closed[there], since[there]
     day = np.sort(closed.astype(np.int64))
@@ -124,20 +124,20 @@ def count_rows(
     rows -= int((began.size - np.searchsorted(began, begin)).sum())
     closers = closed != NEVER_CLOSED
     first, last = since[closers].astype(np.int64), closed[closers].astype(np.int64)
-    # Converts in the window of a cutoff by which it did not exist.
+    # Converts in the window of a cutoff by which it did not exist yet.
     early = sum(int(((first >= one) & (last < one + horizon_days)).sum()) for one in begin.tolist())
     return rows, positives - early
 
 
 def one_in(positives: int, others: int, *, negatives_per_positive: int, max_rows: int) -> int:
-    """Return one in how many rows that are not positive is learnt from: 1 where the panel is learnt whole.
+    """Return n, if one in n negative rows is used for training; 1 if the whole panel is used.
 
     Parameters
     ----------
     positives, others : int
-        Rows of the whole panel.
+        Numbers of positive and negative rows in the whole panel.
     negatives_per_positive : int
-        Of a sample; fewer where it would have more than ``max_rows`` rows, but never fewer than one.
+        Of a sample; fewer if it would have more than ``max_rows`` rows, but at least one.
     max_rows : int
         A panel with more rows is sampled.
     """
@@ -155,7 +155,7 @@ def draw(
     how: Draws,
     among: NDArray[np.bool_],
 ) -> Sample:
-    """Draw the rows that are learnt from; no feature is computed for it.
+    """Draw the rows to train on, without computing features.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def draw(
 
 
 def by_content(inputs: Inputs, closed: NDArray[np.int32], cutoff: int) -> NDArray[np.intp]:
-    """Return the companies in an order that depends on what they look like at a cutoff, not on their ids."""
+    """Return the companies in an order that depends on their content at a cutoff, not on their ids."""
     at = np.array([cutoff], dtype=np.int32)
     content = np.empty(closed.size, dtype=np.uint64)
     for whose, own, usage in _blocks(inputs):
@@ -196,7 +196,7 @@ def by_content(inputs: Inputs, closed: NDArray[np.int32], cutoff: int) -> NDArra
 
 
 def _blocks(inputs: Inputs) -> Iterator[tuple[NDArray[np.int32], NDArray[np.uint64], UsageLog]]:
-    """Yield some companies at a time: where they are among all, a digest of what each is, and their usage."""
+    """Yield companies in blocks: positions among all, digests of their attributes, their usage."""
     for part in inputs.parts():
         own, start = _entity_digests(part.inputs), 0
         for usage in part.inputs.usage.blocks(BLOCK_COMPANIES):
@@ -206,7 +206,7 @@ def _blocks(inputs: Inputs) -> Iterator[tuple[NDArray[np.int32], NDArray[np.uint
 
 
 def _entity_digests(inputs: FeatureInputs) -> NDArray[np.uint64]:
-    """Return a digest of the attributes of each entity, and of the day on which it began to exist."""
+    """Return a digest of each entity's attributes and first day."""
     columns = dict(enumerate(inputs.attributes.columns))
     if inputs.form.has_since:
         columns[len(columns)] = inputs.since

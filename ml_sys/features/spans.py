@@ -1,6 +1,6 @@
-"""Spans of time that features look back over, in days that end at the cutoff, by what a usage row covers.
+"""The windows that features look back over, in days before the cutoff, for each period of usage.
 
-Features are written against the roles of spans, so that a day, a week and a month of usage are told alike.
+Features are written against the roles of windows, so that daily, weekly and monthly usage are treated alike.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ class Spans:
     Attributes
     ----------
     unit, often : str
-        What a row is called, and how often there is one: a week, weekly.
+        The name of a row's period, and how often there is one: week, weekly.
     unit_days : float
         Days of one row, on average.
     windows : tuple of int
-        Every window, ascending.
+        All windows, ascending.
     rows : tuple of int
-        Rows that lie in each.
+        Number of rows in each.
     short, main, double, long : int
-        The last row, the span that matters most, twice as many rows, and the longest.
+        The last row, the most important window, twice as many rows, and the longest window.
     pair : tuple of int
-        Two windows of which one is half the other, to be compared with each other.
+        Two windows, one half as long as the other, to compare with each other.
     rule : int
         Window of the simple rules.
     """
@@ -50,16 +50,16 @@ class Spans:
     rule: int
 
     def rows_in(self, days: int) -> int:
-        """Return how many rows lie in a window."""
+        """Return the number of rows in a window."""
         return self.rows[self.windows.index(days)]
 
     @property
     def of_pair(self) -> str:
-        """What the shorter window of the pair is called."""
+        """The name of the shorter window of the pair."""
         return "month" if self.unit == "month" else "week"
 
     def names(self) -> dict[str, object]:
-        """Return what stands in the names of features for a unit and for each role."""
+        """Return the texts for the unit and for each role in the names of features."""
         return {
             "unit": self.unit,
             "pair": self.of_pair,
@@ -72,7 +72,7 @@ class Spans:
 
 DAYS = Spans("day", "daily", 1, (1, 3, 7, 14, 28), (1, 3, 7, 14, 28), 1, (7, 14), 7, 14, 28, 7)
 WEEKS = Spans("week", "weekly", 7, (7, 14, 28, 56, 91), (1, 2, 4, 8, 13), 7, (7, 14), 28, 56, 91, 30)
-# The fewest days that so many months last, so that exactly so many rows lie in each.
+# The shortest length of this many months in days, so that exactly as many rows lie in each.
 MONTHS = Spans(
     "month", "monthly", _MONTH_DAYS, (28, 59, 89, 181, 365), (1, 2, 3, 6, 12), 28, (28, 59), 89, 181, 365, 28
 )

@@ -1,4 +1,4 @@
-"""Texts that people typed in: spellings brought together, and ranges of numbers read."""
+"""Normalise texts that people typed in, and read ranges of numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PLUS = re.compile(r"\s*\+")
 
 
 def normalised(text: str | None, synonyms: Mapping[str, str]) -> str:
-    """Return one spelling of a text: of any case, separators and synonyms, in any script.
+    """Return a text in one spelling, whatever its case, separators and synonyms, in any script.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def range_of(text: str | None) -> tuple[float, str | None]:
     Returns
     -------
     number : float
-        Geometric middle of the range; its lower end where it is open; NaN for other text.
+        Geometric middle of the range; its lower end if it is open; NaN for other text.
     level : str or None
         The range in one spelling, such as ``11_to_25`` or ``10000_or_more``.
     """
@@ -75,13 +75,13 @@ def _is_dash(text: str, match: re.Match[str], after: re.Match[str]) -> bool:
 
 
 def _folded(text: str) -> str:
-    """Bring what reads alike together: case, width, ways to write an accent, and characters of no width."""
+    """Unify case, width, ways of writing accents, and zero-width characters."""
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", text).casefold())
     text = "".join(character for character in text if unicodedata.category(character) != "Cf")
     return unicodedata.normalize("NFKC", text.casefold())
 
 
 def _slug(text: str) -> str:
-    """Join the words of a text by underscores; marks, such as vowel signs of Hindi, belong to their word."""
+    """Join the words of a text with underscores; marks, such as Hindi vowel signs, are part of a word."""
     words = (c if c.isalnum() or unicodedata.category(c)[0] == "M" else "_" for c in text)
     return re.sub("_+", "_", "".join(words)).strip("_")

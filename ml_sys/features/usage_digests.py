@@ -1,4 +1,4 @@
-"""Digests of usage: what the rows of an entity say by a cutoff, as one number."""
+"""Digests of an entity's usage by a cutoff."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def usage_digests(log: UsageLog, cutoffs: NDArray[np.int32]) -> NDArray[np.uint64]:
-    """Return a 64-bit digest of the rows of every company that are complete by each cutoff.
+    """Return a 64-bit digest of each company's rows complete by each cutoff.
 
     Parameters
     ----------
@@ -25,13 +25,13 @@ def usage_digests(log: UsageLog, cutoffs: NDArray[np.int32]) -> NDArray[np.uint6
     Returns
     -------
     ndarray of shape (n_companies, n_cutoffs), uint64
-        0 where no row is complete.
+        0 if no row is complete.
     """
     digest = mixed(log.day.astype(np.uint64))
     for measure in range(log.values.shape[1]):
         digest = mixed(digest ^ log.values[:, measure].astype(np.uint64))
     running = np.append(np.zeros(1, dtype=np.uint64), np.cumsum(digest))
-    # The first cutoff by which each row counts; in the last column stand rows that never do.
+    # The first cutoff by which each row counts; the last column is for rows that never do.
     cells = log.company.astype(np.int64) * (cutoffs.size + 1) + np.searchsorted(cutoffs, log.day)
     begin = np.bincount(cells, minlength=log.n_companies * (cutoffs.size + 1)).reshape(log.n_companies, -1)
     first = np.searchsorted(log.company, np.arange(log.n_companies))
@@ -41,7 +41,7 @@ def usage_digests(log: UsageLog, cutoffs: NDArray[np.int32]) -> NDArray[np.uint6
 
 
 def mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Scatter 64-bit integers, so that those near each other share nothing.
+    """Scramble 64-bit integers, so that similar ones become unrelated.
 
     References
     ----------

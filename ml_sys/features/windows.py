@@ -135,7 +135,7 @@ class UsageLog:
         return np.searchsorted(self.company, np.arange(self.n_companies + 1, dtype=np.int32))
 
     def take(self, companies: NDArray[np.integer[Any]]) -> UsageLog:
-        """Return the log of some companies, numbered from 0 in the order given."""
+        """Return the log of some companies, numbered from 0 in the given order."""
         begin = self._begins[companies]
         n_rows = self._begins[companies + 1] - begin
         first = np.cumsum(n_rows) - n_rows

@@ -1,1 +1,1 @@
-"""Keeps on disk what is too much for memory: usage that features are computed from, and features."""
+"""Keep usage and features on disk if they are too large for memory."""

@@ -111,9 +111,9 @@ class StoredInputs:
     Attributes
     ----------
     stored : Parts
-        Where usage is read from.
+        The source of the usage.
     spec : FeatureSpec
-        By whose form and period it is read.
+        With the form and the period to read it by.
     """
 
     stored: Parts
@@ -125,7 +125,7 @@ class StoredInputs:
 
     @classmethod
     def of(cls, outline: Outline, spec: FeatureSpec) -> StoredInputs:
-        """Take from a snapshot what a model's features are made of, and nothing else."""
+        """Take only the inputs of a model's features from a snapshot."""
         first = outline.first_stamp
         there = first != NEVER
         day = np.full(first.size, NEVER, dtype=np.int32)
@@ -145,7 +145,7 @@ class StoredInputs:
 
     @property
     def is_stored(self) -> bool:
-        """Whether usage is read each time: yes."""
+        """Return True, as usage is read each time."""
         return True
 
     @property
@@ -174,16 +174,16 @@ class StoredInputs:
             yield found
 
     def shared(self, storage: Storage) -> StoredInputs:
-        """Return the same inputs, read from a storage; what is not there yet is put there."""
+        """Return the same inputs read from a storage; files that are not there yet are put there."""
         return replace(self, stored=self.stored.shared(storage), _kept=_Kept())
 
     def whole(self) -> FeatureInputs:
-        """Read all usage into memory, companies in their order."""
+        """Read all usage into memory, with companies in order."""
         every = _united(list(self.parts()))
         return every.inputs.take(np.argsort(every.companies))
 
     def _together(self) -> list[tuple[int, ...]]:
-        """Return the numbers of the parts that are read at a time."""
+        """Return the groups of parts to read at a time."""
         found: list[list[int]] = []
         rows = ROWS_AT_ONCE
         for number, more in enumerate(self.stored.n_rows):

@@ -74,7 +74,7 @@ class StoredDifferent(Different):
 
     @property
     def is_stored(self) -> bool:
-        """Whether the rows lie in files: yes."""
+        """Return True, as the rows are in files."""
         return True
 
     def names(self) -> list[str]:
@@ -236,7 +236,7 @@ class StoredPile:
 
 
 def _runs(wanted: NDArray[np.integer[Any]]) -> Iterator[slice]:
-    """Yield runs of rows that hold all that are wanted, ascending, and few others."""
+    """Yield ascending runs that contain all wanted rows, and few others."""
     if wanted.size:
         edges = np.flatnonzero(np.diff(wanted) > _GAP) + 1
         for run in np.split(wanted, edges):
