@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ml_sys.data.proposing.linking import LinkingColumns
 
 _LONG, _MIDDLE = 450, 150
+_DELETED = {"deleted", "deactivated", "archived", "anonymized", "anonymised"}
+_TESTS = {"test", "internal", "demo", "testkonto", "fake"}
 _ORDER_TELLS = 0.9
 _LEAST_KNOWN = 0.5
 _FULL, _BEFORE = 0.95, 0.98
@@ -174,6 +176,7 @@ def _described(
             f"{known.first_day:,} of {known.converters:,} converted on their first day: "
             "set aside, as there was nothing before it to learn from"
         )
+    notes += [text for one in entities for text in _not_to_call(one)]
     described_at = {(one.base.name, name) for one in made.drafts for name in one.used()}
     left = [one for one in left if (one.table, one.column) not in described_at]
     settings, reasons = _settings(connection, made)
@@ -191,6 +194,19 @@ def _described(
         known,
         asker.asked,
     )
+
+
+def _not_to_call(draft: TableDraft) -> list[str]:
+    """Name the columns that say who is deleted, or only a test: both stand in lists like any other."""
+    advice = "in lists like any other: name their ids in score.exclude, or leave them out with a query"
+    found = []
+    for column in draft.base.columns.values():
+        words, where = set(column.words), f"{draft.base.name}.{column.name}"
+        if column.looks == "date" and words & _DELETED and column.filled:
+            found.append(f"{where}: the {column.filled:,} with such a date stand {advice}")
+        elif column.is_flag and words & _TESTS:
+            found.append(f"{where}: those that are only a test stand {advice}")
+    return found
 
 
 def _unread(draft: TableDraft) -> list[LeftOut]:

@@ -16,7 +16,7 @@ import pytest
 from ml_sys.data.judging.checking import Needs, check
 from ml_sys.data.looking.opening import look_at
 from ml_sys.data.proposing.answers import Answers, Asker
-from ml_sys.data.proposing.proposal import Proposal, _begin_by_use, _settings, _unread, propose
+from ml_sys.data.proposing.proposal import Proposal, _begin_by_use, _not_to_call, _settings, _unread, propose
 from ml_sys.data.proposing.tables import Plan
 from ml_sys.data.proposing.writing import as_toml
 from ml_sys.errors import InputError
@@ -869,6 +869,15 @@ def test_a_state_that_few_come_into_is_offered_as_the_conversion_of_daily_snapsh
     assert kinds(found) == {"purchases": "purchases", "snapshots": "periods"}
     assert (found.known.converters, found.known.entities) == (40, 200)
     assert left(found)["snapshots.logins_total"].startswith("a running total")
+
+
+def test_deleted_and_test_accounts_are_said_to_stand_in_lists():
+    of = (column("is_test", distinct=2, is_flag=True), day("deleted_at", 7), day("created_at"))
+    said = _not_to_call(draft("entities", looked("users", column("id"), *of), id="id"))
+    assert [one.partition(" stand in lists like any other: ")[0] for one in said] == [
+        "users.is_test: those that are only a test",
+        "users.deleted_at: the 7 with such a date",
+    ]
 
 
 def test_chinese_tables_with_days_in_three_columns_and_records_in_one_object_need_no_answer(
