@@ -209,6 +209,11 @@ def stored(artifacts_dir: Path, name: str) -> Snapshot:
     return load(artifacts_dir / FOLDER / name)
 
 
+def parts_of(artifacts_dir: Path, name: str) -> Parts:
+    """Return the snapshot of an id, its parts to be read one by one; raises like :func:`stored`."""
+    return parts(artifacts_dir / FOLDER / name)
+
+
 def verifies(path: Path) -> bool:
     """Return whether a snapshot is complete and every file matches its manifest."""
     try:

@@ -20,10 +20,12 @@ from ml_sys.registry.criteria import Finding, finite, not_judged
 from ml_sys.text import between
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
+    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.features.panel import Panel
     from ml_sys.form import Noun
     from ml_sys.metrics.ranking import Outcomes
     from ml_sys.model.files.artifact import Artifact
@@ -108,17 +110,42 @@ def as_good_as_rules(
 def rules_of(registry: Registry, artifact: Artifact, found: Judged) -> dict[str, NDArray[np.float32]]:
     """Return the simple rules' scores on a holdout, from its snapshot if that is there, else as stored."""
     panel, spec = found.panel, found.scorer.spec
+    cutoffs, at = np.unique(panel.cutoff, return_inverse=True)
+    told: dict[str, NDArray[np.float32]] = {}
+    n_told = 0
     try:
-        snapshot = snapshots.stored(registry.root, artifact.manifest["snapshot"])
+        for part, rows, company in by_part(registry, artifact, panel):
+            _, scores = rule_scores(FeatureInputs.from_snapshot(part, spec), cutoffs)
+            for name, score in scores.items():
+                told.setdefault(name, np.empty(len(panel), score.dtype))[rows] = score[
+                    company * cutoffs.size + at[rows]
+                ]
+            n_told += rows.size
     except MlsysError:
         return panel.rules
-    inputs = FeatureInputs.from_snapshot(snapshot, spec)
-    if panel.company.max(initial=-1) >= inputs.usage.n_companies:
-        return panel.rules  # the holdout is not from this snapshot, which the gate refuses
-    cutoffs, at = np.unique(panel.cutoff, return_inverse=True)
-    _, scores = rule_scores(inputs, cutoffs)
-    rows = panel.company.astype(np.intp) * cutoffs.size + at
-    return {name: score[rows] for name, score in scores.items()}
+    # The gate refuses a holdout that is not from this snapshot.
+    return told if n_told == len(panel) else panel.rules
+
+
+def by_part(
+    registry: Registry, artifact: Artifact, panel: Panel
+) -> Iterator[tuple[Snapshot, NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield each part of a version's snapshot, rows of its holdout, and where their companies are in it.
+
+    Raises
+    ------
+    SnapshotError
+        If the snapshot is not there any more, or changed.
+    """
+    parts = snapshots.parts_of(registry.root, artifact.manifest["snapshot"])
+    order = np.argsort(panel.company, kind="stable")
+    company = panel.company[order]
+    for number in range(len(parts)):
+        position = parts.positions(number)
+        start, end = (np.searchsorted(company, position, side=side) for side in ("left", "right"))
+        place = np.repeat(np.arange(position.size), end - start)
+        first = np.repeat(start - np.cumsum(end - start) + (end - start), end - start)
+        yield parts.part(number), order[first + np.arange(place.size)], place
 
 
 def _metric(ranked: Outcomes, settings: GateSettings) -> float:

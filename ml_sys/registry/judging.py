@@ -9,27 +9,31 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from ml_sys.data import snapshot as snapshots
 from ml_sys.errors import MlsysError
 from ml_sys.features.compute import feature_frame
 from ml_sys.features.inputs import FeatureInputs
+from ml_sys.features.rows import Rows
 from ml_sys.model.files.layout import CANARIES
-from ml_sys.registry.best_rule import rules_of
+from ml_sys.registry.best_rule import by_part, rules_of
 from ml_sys.registry.gate import Case, Contender, Verdict, judge
-from ml_sys.registry.loading import columns_of, judged
+from ml_sys.registry.loading import judged
+from ml_sys.scoring.loading import probabilities_by
 from ml_sys.text import is_rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import pandas as pd
+    from numpy.typing import NDArray
 
-    from ml_sys.features.compute import FeatureSpec
     from ml_sys.features.panel import Panel
     from ml_sys.model.files.artifact import Artifact
     from ml_sys.registry.loading import Judged
     from ml_sys.registry.store import Registry
+    from ml_sys.scoring.scorer import Scorer
     from ml_sys.settings import GateSettings
 
 
@@ -106,8 +110,10 @@ def _with_champion(
     else:
         try:
             scorer = held.scorer
-            features = _features_for(registry, scorer.spec, artifact, ours.scorer.spec, panel)
-            probability = scorer.probabilities(scorer.rows(columns_of(features, scorer.spec)))
+            if scorer.spec == ours.scorer.spec:
+                probability = probabilities_by(scorer, panel.rows)
+            else:
+                probability = _scored_anew(registry, scorer, artifact, panel)
         except MlsysError as error:
             unmatched = f"{champion} needs other features, which cannot be computed: {error.message}"
     both = replace(
@@ -122,17 +128,15 @@ def _with_champion(
     return both
 
 
-def _features_for(
-    registry: Registry, theirs: FeatureSpec, artifact: Artifact, spec: FeatureSpec, panel: Panel
-) -> pd.DataFrame:
-    """Return the champion's features of the challenger's holdout rows, from the challenger's snapshot."""
-    if theirs == spec:
-        return panel.features
-    snapshot = snapshots.stored(registry.root, artifact.manifest["snapshot"])
-    inputs = FeatureInputs.from_snapshot(snapshot, theirs)
+def _scored_anew(registry: Registry, theirs: Scorer, artifact: Artifact, panel: Panel) -> NDArray[np.float64]:
+    """Let a champion score a challenger's holdout by features of its own, from the challenger's snapshot."""
+    probability = np.empty(len(panel))
     cutoffs, at = np.unique(panel.cutoff, return_inverse=True)
-    everyone = feature_frame(inputs, cutoffs, theirs)
-    return everyone.take(panel.company.astype(np.intp) * cutoffs.size + at).reset_index(drop=True)
+    for part, rows, company in by_part(registry, artifact, panel):
+        everyone = feature_frame(FeatureInputs.from_snapshot(part, theirs.spec), cutoffs, theirs.spec)
+        features = everyone.take(company * cutoffs.size + at[rows])
+        probability[rows] = probabilities_by(theirs, Rows.of(features))
+    return probability
 
 
 def overlap(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> str:
@@ -160,15 +164,12 @@ def _by_company(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> b
 def _doubts(registry: Registry, artifact: Artifact, panel: Panel, known: pd.DataFrame) -> tuple[str, ...]:
     """Return how the holdout contradicts its snapshot, if that still exists."""
     try:
-        snapshot = snapshots.stored(registry.root, artifact.manifest["snapshot"])
+        snapshot = snapshots.Everyone.of(snapshots.parts_of(registry.root, artifact.manifest["snapshot"]))
     except MlsysError:
         return ()
     horizon = artifact.manifest["horizon_days"]
-    ids = snapshot.companies["id"].to_numpy(dtype=object)
-    if (
-        panel.company.max(initial=-1) >= ids.size
-        or (ids[panel.company] != known["id"].to_numpy(dtype=object)).any()
-    ):
+    ids = pa.array(known["id"].to_numpy(dtype=object), pa.string())
+    if panel.company.max(initial=-1) >= len(snapshot) or not snapshot.ids.take(panel.company).equals(ids):
         return (f"its holdout has other {snapshot.form.words.entity.many} than its snapshot",)
     day = snapshot.closed[panel.company].astype(np.int64)
     if ((day >= panel.cutoff) & (day < panel.cutoff + horizon) != panel.label).any():

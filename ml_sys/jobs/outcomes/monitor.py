@@ -25,7 +25,7 @@ from ml_sys.jobs.outcomes.observed import (
 from ml_sys.jobs.outcomes.promises import promises_kept
 from ml_sys.jobs.outcomes.served import Held, watched
 from ml_sys.jobs.outcomes.shadow import MadeAgain, Shadow, made_again, matured_cutoffs
-from ml_sys.jobs.outcomes.today import Today, today_of
+from ml_sys.jobs.outcomes.today import ColumnByColumn, Today, today_of
 from ml_sys.model.files.serialization import read_holdout
 from ml_sys.outcomes.arrival import in_words, volume_check
 from ml_sys.outcomes.last_monitoring import keep
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ml_sys.data.snapshot import Everyone
-    from ml_sys.features.compute import Columns, FeatureSpec
+    from ml_sys.features.compute import FeatureSpec
     from ml_sys.features.panel import Panel
     from ml_sys.model.files.artifact import Artifact
     from ml_sys.registry.index import Entry
@@ -154,8 +154,8 @@ class _Held:
     def cutoff(self) -> int:
         return int(self.panel.cutoff[0])
 
-    def columns(self, spec: FeatureSpec) -> Columns:
-        return {name: self.panel.rows.column(name) for name in spec.names()}
+    def columns(self, spec: FeatureSpec) -> ColumnByColumn:
+        return ColumnByColumn(self.panel.rows, tuple(spec.names()))
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from ml_sys.scoring.from_snapshot.free import are_free, usage_in
 from ml_sys.scoring.prospects import Ready, read_prospects
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -154,7 +155,7 @@ class Scored:
 
     ids: NDArray[np.object_]
     cutoff: NDArray[np.int32]
-    columns: Columns
+    columns: Mapping[str, NDArray[Any]]
     probability: NDArray[np.float64]
 
 

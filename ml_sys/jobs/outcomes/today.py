@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.features.compute import Columns, FeatureSpec
+    from ml_sys.features.rows import Rows
     from ml_sys.jobs.outcomes.pieces import Data
     from ml_sys.outcomes.monitoring import Moved
     from ml_sys.scoring.scorer import Scorer
@@ -47,6 +49,25 @@ def features_by_part(
 
 
 @dataclass(frozen=True)
+class ColumnByColumn(Mapping[str, "NDArray[Any]"]):
+    """Features of rows by name, each read when it is asked for, so that one at a time is in memory."""
+
+    rows: Rows
+    names: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self.names:
+            raise KeyError(name)
+        return self.rows.column(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True)
 class Today:
     """Today's prospects as a version scores them.
 
@@ -65,10 +86,15 @@ class Today:
 
 
 def today_of(
-    prospects: Prospects, data: Data, cutoff: int, scorer: Scorer, share: float, reference: Columns
+    prospects: Prospects,
+    data: Data,
+    cutoff: int,
+    scorer: Scorer,
+    share: float,
+    reference: Mapping[str, NDArray[Any]],
 ) -> Today:
     """Score prospects, and keep the features of a sample."""
-    spec, moves = scorer.spec, Moves(reference)
+    spec, moves, texts = scorer.spec, Moves(reference), scorer.spec.categories()
     places, scores, kept = [], [], []
     for place, ids, columns in features_by_part(prospects, data, cutoff, spec):
         probability = scorer.probabilities(scorer.rows(columns))
@@ -83,7 +109,10 @@ def today_of(
     chosen = Scored(
         ids,
         np.full(ids.size, cutoff, dtype=np.int32),
-        {name: _joined([one[3][name] for one in kept], reference[name].dtype)[some] for name in spec.names()},
+        {
+            name: _joined([one[3][name] for one in kept], np.object_ if name in texts else np.float32)[some]
+            for name in spec.names()
+        },
         _joined([one[2] for one in kept], np.float64)[some],
     )
     return Today(_joined(scores, np.float64)[order], chosen, moves.found())

@@ -24,11 +24,12 @@ from xgboost import XGBClassifier
 
 from ml_sys.errors import ArtifactError, UnverifiedError
 from ml_sys.features.panel import Panel
-from ml_sys.features.rows import Rows
+from ml_sys.features.rows import BLOCK_ROWS, Rows
 from ml_sys.model.calibration import Calibrator
 from ml_sys.model.estimator import BlendedXGBClassifier
 from ml_sys.model.files.boosters import load_trees
 from ml_sys.model.files.golden import golden_rows, replay
+from ml_sys.model.files.holdout_rows import InParquet, without_prefix
 from ml_sys.model.files.layout import (
     BOOSTER,
     GOLDEN,
@@ -204,22 +205,21 @@ def read_holdout(artifact: Artifact) -> tuple[Panel, pd.DataFrame]:
     """Return the rows that a version is judged on, and their ids and stored probabilities."""
     content = pa.BufferReader(artifact.file(HOLDOUT))
     with _unreadable(artifact.folder / HOLDOUT):
-        table = pq.ParquetFile(content).read()  # of which each column goes as soon as pandas has it
-        return _holdout_of(table.to_pandas(split_blocks=True, self_destruct=True))
+        file = pq.ParquetFile(content)
+        if file.metadata.num_rows > BLOCK_ROWS:
+            stored = InParquet(file, _FEATURE_PREFIX)
+            return _holdout_of(stored.beside(), stored.rows())
+        return _holdout_of(file.read().to_pandas(split_blocks=True, self_destruct=True))
 
 
-def _holdout_of(frame: pd.DataFrame) -> tuple[Panel, pd.DataFrame]:
-    names = [str(name) for name in frame.columns]
-    features = frame[[name for name in names if name.startswith(_FEATURE_PREFIX)]]
-    features = features.rename(columns=lambda name: name.removeprefix(_FEATURE_PREFIX))
-    rules = [name for name in names if name.startswith(_RULE_PREFIX)]
+def _holdout_of(frame: pd.DataFrame, rows: Rows | None = None) -> tuple[Panel, pd.DataFrame]:
     panel = Panel(
-        rows=Rows.of(features),
+        rows=Rows.of(without_prefix(frame, _FEATURE_PREFIX)) if rows is None else rows,
         company=frame["company"].to_numpy(),
         cutoff=frame["cutoff"].to_numpy(),
         label=frame["label"].to_numpy(),
         seen=frame["seen"].to_numpy(),
-        rules={name.removeprefix(_RULE_PREFIX): frame[name].to_numpy() for name in rules},
+        rules={str(name): one.to_numpy() for name, one in without_prefix(frame, _RULE_PREFIX).items()},
     )
     return panel, frame[["id", "probability"]]
 
