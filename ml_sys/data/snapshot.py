@@ -198,19 +198,14 @@ def converted_later(artifacts_dir: Path) -> dict[str, int]:
     return {entity: int(np.datetime64(day, "D").astype(np.int64)) for entity, day in days.items()}
 
 
-def stored(artifacts_dir: Path, name: str) -> Snapshot:
-    """Load the snapshot with an id.
+def stored(artifacts_dir: Path, name: str) -> Parts:
+    """Return the snapshot of an id, its parts to be read one by one.
 
     Raises
     ------
     SnapshotError
-        If it is missing, or does not verify.
+        If it is not there.
     """
-    return load(artifacts_dir / FOLDER / name)
-
-
-def parts_of(artifacts_dir: Path, name: str) -> Parts:
-    """Return the snapshot of an id, its parts to be read one by one; raises like :func:`stored`."""
     return parts(artifacts_dir / FOLDER / name)
 
 

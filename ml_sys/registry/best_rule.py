@@ -137,7 +137,7 @@ def by_part(
     SnapshotError
         If the snapshot is not there any more, or changed.
     """
-    parts = snapshots.parts_of(registry.root, artifact.manifest["snapshot"])
+    parts = snapshots.stored(registry.root, artifact.manifest["snapshot"])
     order = np.argsort(panel.company, kind="stable")
     company = panel.company[order]
     for number in range(len(parts)):

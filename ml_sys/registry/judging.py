@@ -164,7 +164,7 @@ def _by_company(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> b
 def _doubts(registry: Registry, artifact: Artifact, panel: Panel, known: pd.DataFrame) -> tuple[str, ...]:
     """Return how the holdout contradicts its snapshot, if that still exists."""
     try:
-        snapshot = snapshots.Everyone.of(snapshots.parts_of(registry.root, artifact.manifest["snapshot"]))
+        snapshot = snapshots.Everyone.of(snapshots.stored(registry.root, artifact.manifest["snapshot"]))
     except MlsysError:
         return ()
     horizon = artifact.manifest["horizon_days"]

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from ml_sys.data import snapshot as snapshots
-from ml_sys.features.inputs import FeatureInputs
 from ml_sys.metrics.names import label
 from ml_sys.metrics.paired import paired_bootstrap
 from ml_sys.metrics.ranking import Outcomes, ranking_metrics
@@ -37,8 +36,7 @@ def test_rules_of_an_honest_version_are_those_of_its_holdout_row_by_row(register
     stranger = replace(found.panel, company=(found.panel.company + 10**6).astype(np.int32))
     kept = rules_of(registry, artifact, replace(found, panel=stranger))
     assert kept is stranger.rules
-    snapshot = snapshots.stored(registry.root, artifact.manifest["snapshot"])
-    beyond = FeatureInputs.from_snapshot(snapshot, found.scorer.spec).usage.n_companies
+    beyond = len(snapshots.everyone(registry.root))
     company = found.panel.company.copy()
     company[-1] = beyond
     edge = replace(found, panel=replace(found.panel, company=company))
