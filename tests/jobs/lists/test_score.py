@@ -180,7 +180,7 @@ def test_companies_nobody_has_seen_in_usage_are_scored_on_their_attributes(score
     assert sorted(scored.table["id"]) == ["new-1", "new-2"]
     assert scored.table["probability"].between(0, 1).all()
     assert any("0 of 2 prospects have usage" in text for text in scored.notes)
-    assert any("attributes alone" in text for text in scored.warnings)
+    assert any("attributes only" in text for text in scored.warnings)
 
 
 def test_known_customers_are_left_out_and_counted(score, three_tables, tmp_path):
