@@ -181,11 +181,11 @@ def _unfit(
         return "part of the date or time, not a quantity"
     if column.is_flag and draft.kind == "events":
         return ""
+    if column.distinct == 1 and column.looks == "number":
+        return "has the same value in every row"
     below = _below_zero(connection, draft, column)
     if below > _FEW_BELOW:
-        return (
-            f"below zero in {below:.1%} of the rows, but usage can only add up; choose the rows with a query"
-        )
+        return f"below zero in {below:.1%} of the rows, but usage can only add up; query the rows you mean"
     if _is_running_total(connection, draft, column):
         return "a running total, which never falls: adding it up means nothing; query its increase"
     return ""
