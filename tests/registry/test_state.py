@@ -33,7 +33,7 @@ def test_a_damaged_index_stops_everything_until_somebody_accepts_the_trail(tmp_p
     (tmp_path / "registry.json").write_bytes(content.encode("latin-1"))
     assert "was edited or damaged" in registry.index_problem()
     for act in (registry.read, registry.recover, lambda: add(registry, "2.0.0")):
-        with pytest.raises(AuditError, match=r"registry\.json was edited or damaged, .* cut off") as caught:
+        with pytest.raises(AuditError, match=r"registry\.json was edited or damaged; .* cut off") as caught:
             act()
         assert "mlsys accept --reason" in caught.value.hint
     assert "was edited or damaged" in registry.accept_trail("an editor")
