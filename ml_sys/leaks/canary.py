@@ -131,7 +131,7 @@ def _chance(f: Mapping[str, Any]) -> str:
 
 def _last_days(f: Mapping[str, Any], words: Words) -> str:
     companies = words.entity.counted(f["conversions"])
-    return f"{companies} in the last {f['days']} days, {f['expected']:.1f} expected"
+    return f"{companies} in the last {f['days']} days, {f['expected']:,.1f} expected"
 
 
 _SENTENCES: dict[str, Callable[[Status, Figures, Words], str]] = {

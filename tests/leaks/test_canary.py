@@ -108,6 +108,10 @@ LAST = {"days": 60, "conversions": 2, "expected": 12.34, "p_value": 0.00012}
             "Conversions go on at the last cutoffs: 2 companies in the last 60 days, 12.3 expected.",
         ),
         (
+            END, "passed", {**LAST, "conversions": 1243, "expected": 1241.2},
+            "Conversions go on at the last cutoffs: 1,243 companies in the last 60 days, 1,241.2 expected.",
+        ),
+        (
             END, "failed", LAST,
             "Conversions collapse at the last cutoffs: 2 companies in the last 60 days, 12.3 expected "
             "(p = 0.0001). Their outcome may not be known yet: check dates, and the day of the export "
