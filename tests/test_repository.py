@@ -95,6 +95,13 @@ def test_make_help_lists_every_target(target):
     assert re.findall(r"^  make ([\w-]+) +\S", shown, re.MULTILINE) == phony[1].split()
 
 
+def test_the_readme_gives_each_make_command_on_a_line_of_its_own():
+    blocks = re.findall(r"```sh\n(.*?)```", (PROJECT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    commands = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    assert [one for one in commands if one.startswith("make ")] == ["make demo", "make test"]
+    assert all(re.match(r"(make|mlsys|export) ", one) for one in commands)
+
+
 def test_make_works_from_another_folder(tmp_path):
     shown = run("make", "--no-print-directory", "-C", str(PROJECT), "help", cwd=tmp_path)
     assert "make setup" in shown.stdout
