@@ -10,18 +10,18 @@ import pytest
 
 from ml_sys.registry.audit import Change
 from ml_sys.registry.store import Registry
-from tests.bench.__main__ import BENCHMARKS, ON_ARTIFACTS, parser
+from tests.bench.__main__ import BENCHMARKS, BY_NAME, parser
 
 
 def test_the_help_lists_every_benchmark_with_what_it_measures():
     shown = parser().format_help()
-    for name in (*BENCHMARKS, *ON_ARTIFACTS):
+    for name in (*BENCHMARKS, *BY_NAME):
         (line,) = [line for line in shown.splitlines() if line.split()[:1] == [name]]
         assert len(line.split()) > 4
 
 
 @pytest.mark.slow  # each is a process of its own, most start others
-@pytest.mark.parametrize("name", [*BENCHMARKS, *ON_ARTIFACTS])
+@pytest.mark.parametrize("name", [*BENCHMARKS, *BY_NAME])
 def test_a_benchmark_runs_at_its_smallest_size(name, registered, tmp_path):
     copied = shutil.copytree(registered, tmp_path / "artifacts")
     Registry(copied).promote("1.0.0", None, Change("test"))

@@ -4,13 +4,17 @@ Tables are generated: a usage row a week for every company, the weeks below each
 added to has them, three in a hundred companies paying. Each command is a process of its own, as a user would
 start it; memory is that of the process and of those that it starts. The last lines say by which power of the
 number of companies each figure grows, from a line through the logarithms: 1.00 is cost in proportion, 0.00
-none at all. Run ``python -m tests.bench.scale [--companies N ...] [--weeks N] [--steps NAME ...]``, such as
-``--companies 1000000 --steps ingest train``, which takes half an hour and 12 GB of disk.
+none at all. At one more size, that of ``--keys``, there are a few weeks of usage only, so that what is kept of
+each company is what counts: it is ingested, and scored by the version that the size before it trained.
+
+Run ``python -m tests.bench.scale [--companies N ...] [--keys N] [--weeks N] [--steps NAME ...]``. The default
+sizes take about an hour and 12 GB of disk; ``--companies 10000 100000 --keys 0`` takes ten minutes.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,11 +26,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from ml_sys.data.snapshot import FOLDER as SNAPSHOTS
+from ml_sys.registry.store import MODELS
 from tests.bench.training import TABLES, Cost, measured
 from tests.data.tables import MEASURES
 
-COMPANIES, WEEKS = (10_000, 100_000), 104
-SMALLEST_COMPANIES, SMALLEST_WEEKS = (400, 800), 40
+COMPANIES, WEEKS = (100_000, 1_000_000), 104
+KEYS, KEY_WEEKS, KEY_STEPS = 10_000_000, 3, ("ingest", "score")
+SMALLEST_COMPANIES, SMALLEST_WEEKS, SMALLEST_KEYS = (400, 800), 40, 1_000
 FIRST_MONDAY = np.datetime64("2019-01-07")
 CUSTOMERS_SHARE, RISING_WEEKS, TIMES_AS_MUCH = 0.03, 6, 3
 ALARM = 4  # `weekly` says by it that an alarm rings, as it may on generated tables
@@ -51,6 +58,9 @@ def main() -> None:
         prog="python -m tests.bench.scale", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--companies", type=int, nargs="+", default=COMPANIES, help="sizes, ascending")
+    parser.add_argument(
+        "--keys", type=int, default=KEYS, help=f"a size with {KEY_WEEKS} weeks, only ingested and scored; 0: none"
+    )
     parser.add_argument("--weeks", type=int, default=WEEKS, help="length of the usage log")
     parser.add_argument(
         "--steps",
@@ -61,18 +71,41 @@ def main() -> None:
     )
     parser.add_argument("--smallest", action="store_true", help="few rows, to see that it runs")
     asked = parser.parse_args()
-    sizes, weeks = (SMALLEST_COMPANIES, SMALLEST_WEEKS) if asked.smallest else (asked.companies, asked.weeks)
+    sizes, weeks, keys = asked.companies, asked.weeks, asked.keys
+    if asked.smallest:
+        sizes, weeks, keys = SMALLEST_COMPANIES, SMALLEST_WEEKS, SMALLEST_KEYS
     changed = _SMALLEST if asked.smallest else ()
     found: dict[str, list[Figures]] = {step: [] for step in STEPS}
-    for companies in sizes:
-        with tempfile.TemporaryDirectory(prefix="mlsys-bench-") as name:
-            rows = write_tables(Path(name), companies, weeks)
-            for step, cost, added in stepped(Path(name), asked.steps, changed):
-                found[step].append(Figures(companies, rows, cost, added))
-                print(_line(step, found[step][-1]), flush=True)
-    for step, figures in found.items():
-        if len(figures) > 1:
-            print(f"{step:<8}{_growth(figures)}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="mlsys-bench-") as name:
+        trained = Path(name) / "trained"
+        for companies in sizes:
+            with tempfile.TemporaryDirectory(dir=name) as tables:
+                for step, figures in _measured(Path(tables), companies, weeks, asked.steps, changed):
+                    found[step].append(figures)
+                shutil.rmtree(trained, ignore_errors=True)
+                shutil.copytree(
+                    Path(tables) / "artifacts", trained, ignore=shutil.ignore_patterns(SNAPSHOTS)
+                )
+        for step, figures in found.items():
+            if len(figures) > 1:
+                print(f"{step:<8}{_growth(figures)}", flush=True)
+        steps = tuple(step for step in KEY_STEPS if step in asked.steps)
+        if keys and steps and trained.joinpath(MODELS).is_dir():
+            folder = Path(name) / "keys"
+            shutil.copytree(trained, folder / "artifacts")
+            for _ in _measured(folder, keys, KEY_WEEKS, steps, changed):
+                pass
+
+
+def _measured(
+    folder: Path, companies: int, weeks: int, steps: tuple[str, ...], changed: tuple[str, ...]
+) -> Iterator[tuple[str, Figures]]:
+    """Write tables, and yield and print what each step takes."""
+    rows = write_tables(folder, companies, weeks)
+    for step, cost, added in stepped(folder, steps, changed):
+        figures = Figures(companies, rows, cost, added)
+        print(_line(step, figures), flush=True)
+        yield step, figures
 
 
 def write_tables(folder: Path, companies: int, weeks: int, seed: int = 0) -> int:
@@ -122,8 +155,14 @@ def _write(path: Path, columns: dict[str, np.ndarray]) -> None:
 def stepped(
     folder: Path, steps: tuple[str, ...], changed: tuple[str, ...]
 ) -> Iterator[tuple[str, Cost, int]]:
-    """Run the steps after each other, and yield those asked for with what they took and left on disk."""
+    """Run the steps after each other, and yield those asked for with what they took and left on disk.
+
+    Where there is a version already, none is trained.
+    """
     artifacts = folder / "artifacts"
+    needed = STEPS[: 1 + max(STEPS.index(one) for one in steps)]
+    if (artifacts / MODELS).is_dir():
+        needed = tuple(step for step in needed if step != "train")
     tables = [word for role, file in TABLES.items() for word in (f"--{role}", str(folder / file))]
     words = {
         "ingest": ("ingest", *tables),
@@ -131,7 +170,7 @@ def stepped(
         "score": ("score", "--out", str(folder / "list.csv")),
         "weekly": ("weekly", *tables, "--out", str(folder / "calls.csv")),
     }
-    for step in STEPS[: 1 + max(STEPS.index(one) for one in steps)]:
+    for step in needed:
         before = _bytes(artifacts)
         cost = measured(artifacts, *words[step], may_end_with=(0, ALARM))
         if step in steps:
