@@ -4,8 +4,8 @@ Tables are generated: a usage row a week for every company, the weeks below each
 added to has them, three in a hundred companies paying. Each command is a process of its own, as a user would
 start it; memory is that of the process and of those that it starts. The last lines say by which power of the
 number of companies each figure grows, from a line through the logarithms: 1.00 is cost in proportion, 0.00
-none at all. At one more size, that of ``--keys``, there are a few weeks of usage only, so that what is kept of
-each company is what counts: it is ingested, and scored by the version that the size before it trained.
+none at all. At one more size, that of ``--keys``, there are a few weeks of usage only, so that what is kept
+of each company is what counts: it is ingested, and scored by the version that the size before it trained.
 
 Run ``python -m tests.bench.scale [--companies N ...] [--keys N] [--weeks N] [--steps NAME ...]``. The default
 sizes take about an hour and 12 GB of disk; ``--companies 10000 100000 --keys 0`` takes ten minutes.
@@ -59,7 +59,10 @@ def main() -> None:
     )
     parser.add_argument("--companies", type=int, nargs="+", default=COMPANIES, help="sizes, ascending")
     parser.add_argument(
-        "--keys", type=int, default=KEYS, help=f"a size with {KEY_WEEKS} weeks, only ingested and scored; 0: none"
+        "--keys",
+        type=int,
+        default=KEYS,
+        help=f"a size of {KEY_WEEKS} weeks that is only ingested and scored; 0: none",
     )
     parser.add_argument("--weeks", type=int, default=WEEKS, help="length of the usage log")
     parser.add_argument(
@@ -83,9 +86,7 @@ def main() -> None:
                 for step, figures in _measured(Path(tables), companies, weeks, asked.steps, changed):
                     found[step].append(figures)
                 shutil.rmtree(trained, ignore_errors=True)
-                shutil.copytree(
-                    Path(tables) / "artifacts", trained, ignore=shutil.ignore_patterns(SNAPSHOTS)
-                )
+                shutil.copytree(Path(tables) / "artifacts", trained, ignore=shutil.ignore_patterns(SNAPSHOTS))
         for step, figures in found.items():
             if len(figures) > 1:
                 print(f"{step:<8}{_growth(figures)}", flush=True)
