@@ -196,7 +196,8 @@ def _one_each(rows: pd.DataFrame, said: Sequence[str]) -> tuple[pd.DataFrame, pd
     filled = agreeing[list(said)].notna()
     which = filled.to_numpy() @ 2 ** np.arange(len(said))
     ranked = agreeing.assign(n_filled=-filled.sum(axis=1), which=-which)
-    ranked = ranked.sort_values([ID, "n_filled", "which", _TABLE, _LINE])
+    unsaid = [SINCE] if SINCE in ranked else []
+    ranked = ranked.sort_values([ID, "n_filled", "which", _TABLE, *unsaid, _LINE])
     repeats = ranked[ID].duplicated()
     kept = ranked.loc[~repeats, [name for name in rows.columns if name not in said]]
     kept = pd.concat([rows[~several], merged.merge(kept, on=ID)[rows.columns]])

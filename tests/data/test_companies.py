@@ -170,6 +170,18 @@ def test_of_rows_that_agree_the_fullest_is_kept_and_of_equal_ones_the_first_of_t
     assert aside(first, second) == [("two.csv", 2)]
 
 
+@pytest.mark.parametrize("turned", [1, -1])
+def test_which_of_rows_that_differ_in_their_first_day_alone_stands_aside_depends_on_no_order(
+    turned: int,
+) -> None:
+    days = [20, 10, NEVER_BEGAN][::turned]
+    frame = pd.DataFrame({"line": [2, 3, 4], "id": "n1", "since": days, "industry": "media"})
+    quarantine = Quarantine()
+    form = Form((), (), (Attribute("industry", "category", "industry", "industry"),))
+    reconcile([CompanyRows(NONCUSTOMERS, frame, "t.csv", frozenset())], form, quarantine)
+    assert quarantine.to_table()["raw"].to_pylist() == ["n1,1970-01-11,media", "n1,1970-01-21,media"]
+
+
 def test_of_rows_that_say_as_much_the_one_that_fills_the_later_columns_is_kept() -> None:
     assert aside(rows(FREE, (2, "n1", 5.0, None, None), (3, "n1", np.nan, None, "x"))) == [("t.csv", 2)]
     assert aside(rows(FREE, (2, "n1", np.nan, None, "x"), (3, "n1", 5.0, None, None))) == [("t.csv", 3)]

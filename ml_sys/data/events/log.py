@@ -9,6 +9,8 @@ is removed at the end.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -63,7 +65,8 @@ class EventLog:
     ----------
     database : duckdb.DuckDBPyConnection
         Its table ``event`` has ``entity, moment, day``, a column such as ``amount_0`` for each amount, and
-        ``line, kind, user, event_id``. An unknown user is null; other unknown texts are blank.
+        ``line, source_row, kind, user, event_id``. The number of a source row is unique, whichever file it
+        is in. An unknown user is null; other unknown texts are blank.
     amounts : list of str
         Names of the columns of amounts.
     """
@@ -86,7 +89,7 @@ class EventLog:
         columns = "".join(f", {name} BIGINT" for name in self.amounts)
         self.run(
             f"CREATE TABLE event (entity INTEGER, moment BIGINT, day INTEGER{columns}, line BIGINT,"
-            ' kind VARCHAR, "user" VARCHAR, event_id VARCHAR)'
+            ' source_row BIGINT, kind VARCHAR, "user" VARCHAR, event_id VARCHAR)'
         )
 
     def __enter__(self) -> EventLog:
@@ -101,9 +104,12 @@ class EventLog:
     def add(self, batches: Iterable[Batch]) -> None:
         """Add events, reading each batch once."""
         schema = arrow_schema(len(self.amounts))
+        n_read = 0
         self.run("BEGIN")
         for batch in batches:
-            self.database.register("batch", as_arrow(batch, schema))
+            rows = as_arrow(batch, schema, n_read)
+            n_read += rows.num_rows
+            self.database.register("batch", rows)
             self.run("INSERT INTO event FROM batch")
             self.database.unregister("batch")
         self.run("COMMIT")
@@ -134,7 +140,7 @@ class EventLog:
             "WHERE event_id <> '' GROUP BY entity, event_id HAVING count(*) > 1"
         )
         self.run(
-            "CREATE OR REPLACE TEMP TABLE dropped AS SELECT entity, line FROM event SEMI JOIN repeated "
+            "CREATE OR REPLACE TEMP TABLE dropped AS SELECT entity, source_row FROM event SEMI JOIN repeated "
             "USING (entity, event_id) QUALIFY row_number() "
             f"OVER (PARTITION BY entity, event_id ORDER BY {says}) > 1"
         )
@@ -151,7 +157,7 @@ class EventLog:
             Of the entities, by position.
         """
         self.run(
-            "CREATE OR REPLACE TEMP TABLE dropped AS SELECT entity, line FROM event "
+            "CREATE OR REPLACE TEMP TABLE dropped AS SELECT entity, source_row FROM event "
             "WHERE day BETWEEN ? AND ?",
             [first_day, last_day],
         )
@@ -215,18 +221,16 @@ class EventLog:
         self.database.unregister("days")
 
     def _without_dropped(self, reason: str, ids: Any) -> Iterator[BadRow]:
-        """Remove the dropped rows, and return lines that no entity has any more, as they were read."""
+        """Remove the dropped rows, and return those that no entity has any more, as they were read."""
         self._taken_out += 1
-        gone = f"gone_{self._taken_out}"
-        self.run(
-            f"CREATE TEMP TABLE {gone} AS SELECT event.* FROM event SEMI JOIN dropped USING (entity, line)"
-        )
+        gone, same = f"gone_{self._taken_out}", "USING (entity, source_row)"
+        self.run(f"CREATE TEMP TABLE {gone} AS SELECT event.* FROM event SEMI JOIN dropped {same}")
         if self.number(f"SELECT count(*) FROM {gone}"):
             self.run(
                 "DELETE FROM event USING dropped "
-                "WHERE event.entity = dropped.entity AND event.line = dropped.line"
+                "WHERE event.entity = dropped.entity AND event.source_row = dropped.source_row"
             )
-            self.run(f"DELETE FROM {gone} USING event WHERE {gone}.line = event.line")
+            self.run(f"DELETE FROM {gone} USING event WHERE {gone}.source_row = event.source_row")
         return self._read_back(gone, reason, ids)
 
     def _read_back(self, table: str, reason: str, ids: Any) -> Iterator[BadRow]:
@@ -238,14 +242,15 @@ class EventLog:
             "event_id",
         ]
         found = self.database.sql(
-            f"SELECT entity, line, concat_ws(',', {', '.join(says)}) FROM {table} "
-            "QUALIFY row_number() OVER (PARTITION BY line ORDER BY entity) = 1 ORDER BY line"
+            f"SELECT entity, source_row, line, concat_ws(',', {', '.join(says)}) FROM {table} "
+            "ORDER BY source_row"
         )
-        for batch in found.to_arrow_reader(_BATCH_ROWS):
-            entity, lines, said = (column.to_pylist() for column in batch.columns)
-            places = entity if self._order is None else self._order[entity].tolist()
-            for place, line, text in zip(places, lines, said, strict=True):
-                yield BadRow(line, reason, f"{ids[place]},{text}"[:RAW_LIMIT])
+        batches = found.to_arrow_reader(_BATCH_ROWS)
+        rows = (row for batch in batches for row in zip(*map(pa.Array.to_pylist, batch.columns), strict=True))
+        for _, same in groupby(rows, key=itemgetter(1)):
+            entities, _, (line, *_), (text, *_) = zip(*same, strict=True)
+            place = min(entities if self._order is None else self._order[list(entities)].tolist())
+            yield BadRow(line, reason, f"{ids[place]},{text}"[:RAW_LIMIT])
 
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement to its end.

@@ -179,6 +179,7 @@ def _selected(log: EventLog, columns: EventColumns, schema: pa.Schema, faults: l
         f"({moment} // {DAY_MICROSECONDS})::INTEGER AS day",
         *amounts,
         "file_row_number + 1 AS line",
+        "file_row_number AS source_row",
         f"{_text(columns.event, schema)} AS kind",
         f'{user} AS "user"',
         f"{_text(columns.event_id, schema)} AS event_id",

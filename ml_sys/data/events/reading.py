@@ -129,12 +129,19 @@ def arrow_schema(n_amounts: int) -> pa.Schema:
     return pa.schema(
         [("entity", pa.int32()), ("moment", pa.int64()), ("day", pa.int32())]
         + [(name, pa.int64()) for name in amount_columns(n_amounts)]
-        + [("line", pa.int64()), ("kind", pa.string()), ("user", pa.string()), ("event_id", pa.string())]
+        + [("line", pa.int64()), ("source_row", pa.int64())]
+        + [("kind", pa.string()), ("user", pa.string()), ("event_id", pa.string())]
     )
 
 
-def as_arrow(batch: Batch, schema: pa.Schema) -> pa.RecordBatch:
-    """Return a batch with the columns of `arrow_schema`."""
+def as_arrow(batch: Batch, schema: pa.Schema, n_before: int = 0) -> pa.RecordBatch:
+    """Return a batch with the columns of `arrow_schema`.
+
+    Parameters
+    ----------
+    n_before : int
+        Rows that were read before. Lines begin anew in each file of a folder, so ``source_row`` counts on.
+    """
     blank = pa.nulls(len(batch.moment), pa.string()).fill_null("")
     days = (batch.moment // DAY_MICROSECONDS).astype(np.int32)
     kinds, users, event_ids = (
@@ -142,5 +149,7 @@ def as_arrow(batch: Batch, schema: pa.Schema) -> pa.RecordBatch:
         for texts in (batch.kinds, batch.users, batch.event_ids)
     )
     users = pc.if_else(pc.equal(users, pa.scalar("")), pa.scalar(None, pa.string()), users)
-    numbers = [batch.entity, batch.moment, days, *batch.amounts.T, batch.lines]
+    repeated = batch.lines[1:] == batch.lines[:-1]
+    source_rows = n_before + np.cumsum(np.append(np.zeros(1, np.int64), ~repeated))[: len(batch.lines)]
+    numbers = [batch.entity, batch.moment, days, *batch.amounts.T, batch.lines, source_rows]
     return pa.RecordBatch.from_arrays([*map(pa.array, numbers), kinds, users, event_ids], schema=schema)

@@ -54,12 +54,13 @@ def tables(seed=0):
 
 
 def ingested(
-    folder, given, described=TABLES, *, parquet=False, unseen_days=0, artifacts="artifacts", **rules
+    folder, given, described=TABLES, *, parquet=False, unseen_days=0, artifacts="artifacts", files=(), **rules
 ):
-    files = {}
+    files = dict(files)
     for name, table in given.items():
-        files[name] = str(folder / f"{name}.csv")
-        table.to_csv(files[name], index=False, date_format="%Y-%m-%d %H:%M:%S")
+        if name not in files:
+            files[name] = str(folder / f"{name}.csv")
+            table.to_csv(files[name], index=False, date_format="%Y-%m-%d %H:%M:%S")
     if parquet:
         files["log"] = str(folder / "log.parquet")
         pq.write_table(pa.Table.from_pandas(given["log"], preserve_index=False), files["log"])
@@ -123,6 +124,37 @@ def test_neither_the_order_of_rows_nor_of_entities_changes_anything(tmp_path):
     shuffled = {name: table.sample(frac=1, random_state=1) for name, table in given.items()}
     report, again = ingested(tmp_path, shuffled)
     assert same(first, again)
+    assert not report.is_new
+
+
+@pytest.mark.parametrize("n_files", [2, 7])
+def test_lines_of_several_files_of_a_folder_are_not_taken_for_one(tmp_path, n_files):
+    given = tables()
+    log = given["log"]
+    late = log.iloc[:9].assign(when=FIRST + pd.Timedelta(weeks=WEEKS + 3), number=range(-9, 0))
+    given["log"] = pd.concat([log.iloc[::-1], log.iloc[:30], late], ignore_index=True)
+    report, snapshot = ingested(tmp_path, given)
+    folder = tmp_path / "log"
+    folder.mkdir()
+    for at in range(n_files):
+        given["log"].iloc[at::n_files].to_csv(folder / f"{at}.csv", index=False)
+    again, in_files = ingested(tmp_path, given, files={"log": str(folder)})
+    assert same(in_files, snapshot)
+    assert not again.is_new
+    for one in ("read", "accepted", "rejected", "merged"):
+        assert getattr(again.tables["log"], one) == getattr(report.tables["log"], one)
+
+
+def test_the_order_of_users_and_their_events_changes_nothing_where_no_table_names_the_teams(tmp_path):
+    given = {name: table for name, table in tables().items() if name != "teams"}
+    given["bought"] = given["bought"].assign(team="d")
+    described = {name: table for name, table in TABLES.items() if name != "teams"}
+    late = given["log"].iloc[:1].assign(when=FIRST + pd.Timedelta(weeks=WEEKS + 3), number=-1)
+    given["log"] = pd.concat([given["log"], late], ignore_index=True)
+    ingested(tmp_path, given, described, as_of="2024-03-25")
+    given["members"] = given["members"].iloc[::-1]
+    report, _ = ingested(tmp_path, given, described, as_of="2024-03-25")
+    assert dict(report.tables["log"].rejected) == {"later than the export": 1}
     assert not report.is_new
 
 
