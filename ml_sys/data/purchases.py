@@ -83,7 +83,8 @@ def first_of_each(tables: Sequence[PurchaseRows]) -> pd.DataFrame:
     later = again.drop_duplicates(ID).set_index(ID)[AT]
     at, name = rows[AT].to_numpy(), rows[ID]
     back = (rows[VALUE].to_numpy() < 0) & (at >= _of_each(first[AT], name)) & ~(at >= _of_each(later, name))
-    returned = rows[back].groupby(ID)[VALUE].sum().reindex(first.index).fillna(0.0)
+    given_back = rows[back].sort_values(VALUE)  # a sum of fractions depends on their order
+    returned = given_back.groupby(ID)[VALUE].sum().reindex(first.index).fillna(0.0)
     day = (first[AT] // DAY_MICROSECONDS).astype(np.int32)
     return pd.DataFrame({CONVERTED_ON: day, VALUE: first[VALUE] + returned})
 

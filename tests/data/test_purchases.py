@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -65,6 +66,14 @@ def test_of_purchases_at_one_moment_the_dearest_counts_and_one_whose_money_is_kn
     unknown = first_of_each([bought(("a", 1, np.nan), ("a", 2, 8))])
     assert unknown["converted_on"].tolist() == [1]
     assert unknown["value"].isna().all()
+
+
+def test_what_was_given_back_adds_up_to_the_same_in_whichever_order_it_is_read() -> None:
+    back = [("a", 2, -3.08), ("a", 3, -2.38), ("a", 4, -5.16), ("a", 5, -3.02)]
+    found = {
+        float(first_of_each([bought(("a", 1, 1.5), *order)]).loc["a", "value"]) for order in permutations(back)
+    }
+    assert len(found) == 1
 
 
 def test_purchases_of_nobody_stand_in_quarantine_as_they_were() -> None:

@@ -85,7 +85,7 @@ def number(text: str) -> tuple[float, Fault]:
     """Read a finite number; NaN with a fault for anything else."""
     if not _NUMBER.fullmatch(text):
         return np.nan, Fault.NOT_NUMBER
-    value = float(text)
+    value = float(text) + 0.0  # "-0" is 0
     return (value, Fault.NONE) if np.isfinite(value) else (np.nan, Fault.TOO_LARGE)
 
 

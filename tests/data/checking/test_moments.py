@@ -204,6 +204,11 @@ def test_a_text_that_means_nothing_is_known_is_a_blank_and_no_fault() -> None:
     assert values.free_texts(texts, missing=("N/A",)).values.to_pylist() == [None, "maybe"]
 
 
+@pytest.mark.parametrize("read", [values.numbers, values.amounts])
+def test_zero_has_no_sign(read) -> None:
+    assert np.signbit(read(pa.array(["-0", "0", "-0.0"])).values).tolist() == [False] * 3
+
+
 def test_zero_is_a_number_a_count_and_an_amount_but_says_nothing_where_numbers_are_above_it() -> None:
     texts = pa.array(["0", "5"], pa.string())
     assert values.numbers(texts).values.tolist() == [0, 5]
