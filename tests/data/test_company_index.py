@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from ml_sys.data import company_index
 from ml_sys.data.company_index import CompanyIndex, GrowingIndex
 from ml_sys.data.parts.buckets import buckets_of
 
@@ -76,3 +77,46 @@ def test_the_buckets_of_companies_that_turn_up_are_those_of_their_ids_at_any_tim
     index, _ = growing.settled()
     assert index.buckets.tolist() == buckets_of(pa.array(["a", "b", "c"])).tolist()
     assert index.buckets_at(np.array([2, 0], np.int32)).tolist() == index.buckets[[2, 0]].tolist()
+
+
+def names(numbers: range) -> list[str]:
+    return [f"{number * 2_654_435_761 % 2**32:x}-{number}" for number in numbers]
+
+
+def hashed_alike(ids: pa.StringArray) -> np.ndarray:
+    """Return one of three hashes, in whose lowest and highest bits all are alike."""
+    return np.array([len(name) % 3 for name in ids.to_pylist()], np.uint64) << np.uint64(20)
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_ids_of_any_text_are_found_whatever_their_hashes(
+    alike: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if alike:
+        monkeypatch.setattr(company_index, "hashes_of", hashed_alike)
+    known, strange = names(range(300)), names(range(1000, 1100))
+    assert positions(known, [*reversed(known), *strange]) == [*reversed(range(300)), *[-1] * 100]
+
+
+def test_ids_that_are_entered_block_by_block_are_those_of_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(company_index, "_ENTERED", 7)
+    known = names(range(100))
+    assert positions(known, known) == list(range(100))
+
+
+def test_numbers_are_looked_up_among_other_texts_and_from_the_least_on() -> None:
+    known = [str(number) for number in range(500_000_000, 500_000_050)]
+    asked = ["500000049", "0500000049", "499999999", "500000050", "0", "x", "500000000"]
+    assert positions(known, asked) == [49, -1, -1, -1, -1, -1, 0]
+    assert positions(known, [one for one in asked if one.isdigit()]) == [49, -1, -1, -1, -1, 0]
+
+
+def test_positions_stay_when_new_companies_have_become_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(company_index, "_FEW_NEW", 3)
+    growing, every = GrowingIndex(frozenset({"lost"})), ["b", *names(range(50)), "a"]
+    seen = [growing.positions(pa.array(["lost", *every[: n + 1]])).tolist() for n in range(len(every))]
+    assert seen == [[-1, *range(n + 1)] for n in range(len(every))]
+    assert growing.buckets_at(np.arange(52)).tolist() == buckets_of(pa.array(every)).tolist()
+    index, moved = growing.settled()
+    assert index.ids.to_pylist() == sorted(every)
+    assert index.positions(pa.array(every)).tolist() == moved.tolist()

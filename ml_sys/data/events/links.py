@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute as pc
 
+from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.fields import ID, USER
 from ml_sys.data.quarantine import LOST_COMPANY
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.data.checking.validate import Checked
-    from ml_sys.data.company_index import CompanyIndex, GrowingIndex
+    from ml_sys.data.company_index import GrowingIndex
 
 
 class Links:
@@ -32,7 +33,8 @@ class Links:
 
     def __init__(self, users: Any, entities: NDArray[np.int32]) -> None:
         self._users = pc.unique(users)
-        user = pc.index_in(users, value_set=self._users).to_numpy(zero_copy_only=False)
+        self._index = CompanyIndex(self._users, frozenset())
+        user = self._index.positions(users)
         pairs = np.unique(np.stack([user, entities], axis=1).astype(np.int64).reshape(-1, 2), axis=0)
         self._entities = pairs[:, 1].astype(np.int32)
         self._starts = np.searchsorted(pairs[:, 0], np.arange(len(self._users) + 1))
@@ -62,7 +64,7 @@ class Links:
         >>> links.of(pa.array(["bob", "eve", "ann"]))
         (array([0, 2, 2]), array([7, 2, 7], dtype=int32))
         """
-        found = pc.index_in(users, value_set=self._users).fill_null(-1).to_numpy(zero_copy_only=False)
+        found = self._index.positions(users)
         known = np.flatnonzero(found >= 0)
         first, end = self._starts[found[known]], self._starts[found[known] + 1]
         times = end - first

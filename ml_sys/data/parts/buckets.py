@@ -34,6 +34,11 @@ def buckets_of(ids: Any) -> NDArray[np.uint16]:
     ids : pyarrow.StringArray
         Without blanks.
     """
+    return (hashes_of(ids) >> _REST).astype(np.uint16)
+
+
+def hashes_of(ids: Any) -> NDArray[np.uint64]:
+    """Return a hash of each id, of which the highest bits are its bucket."""
     offsets, data = buffers(ids)
     starts = offsets[:-1].astype(np.int64) - int(offsets[0])
     left = np.diff(offsets).astype(np.int64)
@@ -47,7 +52,7 @@ def buckets_of(ids: Any) -> NDArray[np.uint16]:
         starts[at] += _WORD
         left[at] -= read
         at = at[left[at] > 0]
-    return (_mixed(mixed) >> _REST).astype(np.uint16)
+    return _mixed(mixed)
 
 
 def parts_for(n_rows: int) -> int:
