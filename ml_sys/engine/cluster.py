@@ -166,7 +166,8 @@ def connected(address: str, workers: int) -> Iterator[Cluster]:
     with contextlib.ExitStack() as stack:
         before = dict(os.environ)
         stack.callback(_as_it_was, before)
-        stack.enter_context(_quiet(logging.getLogger("distributed.client")))
+        for name in ("distributed", "distributed.client"):
+            stack.enter_context(_quiet(logging.getLogger(name)))
         try:
             at: str | LocalCluster = address
             if not address:

@@ -49,6 +49,13 @@ def test_a_cluster_gives_the_same_bits_in_the_order_of_the_partitions(threads: s
     assert sorted(done) == list(range(7))
 
 
+def test_a_cluster_of_this_machine_logs_nothing_beside_what_is_raised(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Engine("dask", workers=1).map(TASK, [0])
+    assert caplog.messages == []
+
+
 def test_all_that_is_mapped_while_a_cluster_is_held_shares_one_that_the_first_opens(
     threads: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
