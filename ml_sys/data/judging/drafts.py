@@ -12,6 +12,8 @@ from ml_sys.errors import InputError
 from ml_sys.settings.tables import REFUNDS, type_key
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from ml_sys.data.looking.looked import Looked
 
 Kind = Literal["entities", "purchases", "periods", "events", "links"]
@@ -212,3 +214,61 @@ class TableDraft:
         if column.looks == "date":
             return column.format != dates.ISO
         return role in {"id", "user"} and self.differs
+
+
+@dataclass
+class Converted:
+    """Where to find conversions.
+
+    Attributes
+    ----------
+    purchases : dict of str to str
+        Table of purchases to its column of the day.
+    columns : dict of str to str
+        Table to its column of the conversion day.
+    kinds : dict of str to (str, str)
+        Table of events to its column of kinds and the kind that is a conversion.
+    repeated : dict of str to str
+        Usage table whose rows repeat the conversion day, to that column.
+    why : str
+    """
+
+    why: str = ""
+    purchases: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
+    kinds: dict[str, tuple[str, str]] = field(default_factory=dict)
+    repeated: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def derived(
+        self, drafts: Sequence[TableDraft], led: Mapping[str, Looked] | None = None
+    ) -> list[TableDraft]:
+        """Return tables derived from others, and remove their rows from those.
+
+        Parameters
+        ----------
+        led : mapping of str to Looked, optional
+            Tables of events that know only users, with the entity of each row as their last column.
+        """
+        made = []
+        taken = {draft.name for draft in drafts}
+        for draft in drafts:
+            name = draft.base.name
+            bought, others = (
+                one if one not in taken else f"{name}_{one}" for one in ("purchases", "entities")
+            )
+            if name in self.kinds and draft.kind in {"events", "periods"}:
+                column, kind = self.kinds[name]
+                is_it = f"{quoted(column)} = {literal(kind)}"
+                roles: dict[str, str] = {
+                    role: draft.roles[role] for role in draft.roles if role in {"id", "at"}
+                }
+                base = (led or {}).get(name, draft.base)
+                roles.setdefault("id", list(base.columns)[-1])
+                made.append(TableDraft(bought, "purchases", base, roles, {"kind": self.why}, where=is_it))
+                draft.where = f"{quoted(column)} IS DISTINCT FROM {literal(kind)}"
+            elif name in self.repeated:
+                roles = {"id": draft.roles["id"], "converted_on": self.repeated[name]}
+                why = {"kind": f"the rows of {name}, reduced to one for each id", "converted_on": self.why}
+                made.append(TableDraft(others, "entities", draft.base, roles, why, one_a=True))
+        return made

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_sys.data.judging.paying_words import says_lifetime, says_paying
-from ml_sys.data.judging.period_names import of_one_period, why
+from ml_sys.data.judging.period_names import of_one_period, why, year_of
 from ml_sys.data.judging.shapes import ENOUGH, shape_of
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def judge_attributes(
     series = of_one_period(
         sql.strip('"') for one in parts if one.kind == "entities" for sql in one.columns.values()
     )
+    ((begins,),) = connection.execute("SELECT year(min(first)) FROM used").fetchall()
     for name in names:
         holding = [one for one in parts if one.kind == "entities" and name in one.columns]
         several = series.get(holding[0].columns[name].strip('"'))
@@ -76,6 +77,11 @@ def judge_attributes(
         reason, sure = _judged(name, shape, known)
         if not sure and (only := _only_converters(connection, known, number=name in holding[0].numbers)):
             reason, sure = only, True
+        year = year_of(holding[0].columns[name].strip('"')) if begins and not reason else None
+        if year and year >= begins:
+            reason = (
+                f"of {year}, so it is not known at cutoffs in that year or before (usage begins in {begins})"
+            )
         if reason:
             found.append(Leak(holding[0].name, name, reason, sure))
     return found

@@ -186,6 +186,10 @@ _BEFORE = {
         "provider",
     ),
 }
+_DONE = {"sent", "made", "written", "run", "spent", "built", "bought", "won", "taken", "held"}
+# These are asked for at the beginning: what they hold is a yes.
+_AGREED = {"terms", "cookies", "conditions", "news", "permissions", "details", "is", "has"}
+_SHORTEST = 4
 _DAYS = {"days", "months", "weeks", "tenure", "age"}
 
 
@@ -215,8 +219,15 @@ def says_lifetime(name: str) -> str:
         return "a total over the whole life, up to the export"
     if words & _LAST and not words & _BEFORE:
         return "what was last is known at the export, not at a cutoff"
-    if words & _COUNTS:
+    if words & _COUNTS or _counts_what_was_done(words_of(name)):
         return "a count over the whole life, up to the export"
     if words & _DAYS and words & {"since", "tenure", "customer", "member", "active", "subscribed"}:
         return "counts the time up to the export"
     return ""
+
+
+def _counts_what_was_done(words: list[str]) -> bool:
+    """Return whether a name is of things and what was done with them, such as ``orders_synced``."""
+    *_, things, done = ["", *words]
+    is_done = done in _DONE or (done.endswith("ed") and len(done) > _SHORTEST)
+    return is_done and things not in _AGREED and things.endswith("s") and not things.endswith("ss")

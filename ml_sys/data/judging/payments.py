@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
     from ml_sys.data.judging.drafts import TableDraft
     from ml_sys.data.looking.columns import SeenColumn
+    from ml_sys.data.looking.looked import Looked
 
 _MOST_STATES = 30
+# A day of payment is one if at least this share of the rows have it.
+_LEAST_PAID = 0.3
 _SAYS_TYPE = {
     "type",
     "kind",
@@ -31,8 +34,12 @@ _SAYS_TYPE = {
     "状态",
     "类型",
 }
-_SAYS_PAID = {"paid", "succeeded", "success", "successful", "captured", "settled", "completed", "bezahlt"}
-_NO = {"0", "no", "false", "f", "n"}
+_SAYS_PAID = {"paid", "succeeded", "success", "successful", "captured", "settled", "completed", "bezahlt"} | {
+    "livemode"
+}
+# A yes in such a column says that nothing was paid.
+_SAYS_NOT_PAID = {"trial", "trialing", "test", "sandbox"}
+_NO, _YES = {"0", "no", "false", "f", "n"}, {"1", "yes", "true", "t", "y"}
 # Rows for which nothing was paid, or not yet.
 _NOT_PAID = {
     *("failed", "declined", "rejected", "incomplete", "incomplete expired", "abandoned", "draft", "unpaid"),
@@ -48,7 +55,7 @@ _NOT_PAID = {
         "awaiting payment",
     ),
     *("requires payment method", "requires action", "requires confirmation", "requires capture", "scheduled"),
-    *("trial", "trialing", "trialling", "ausstehend", "offen", "in bearbeitung"),
+    *("ausstehend", "offen", "in bearbeitung", "kostenlos", "probe", "probezeit", "free", "uncollectible"),
     *("待支付", "待付款", "未支付", "支付失败", "处理中"),
 }
 # A cancelled order may never have been paid; a cancelled subscription was paid before.
@@ -104,13 +111,14 @@ def is_type_of_row(column: SeenColumn) -> bool:
 def says_state(column: SeenColumn) -> bool:
     """Return whether a column gives the state of each row: as a type, or as yes and no."""
     if column.is_flag:
-        return bool(set(column.words) & _SAYS_PAID)
+        return bool(set(column.words) & (_SAYS_PAID | _SAYS_NOT_PAID))
     return is_type_of_row(column) and column.distinct <= _MOST_STATES
 
 
 def is_not_paid(value: str) -> bool:
     """Return whether a payment of this type or status was never made, or has not been made yet."""
-    return type_key(value) in _NOT_PAID
+    said = type_key(value)
+    return said in _NOT_PAID or said.startswith("trial")
 
 
 def is_refund(value: str) -> bool:
@@ -121,8 +129,64 @@ def is_refund(value: str) -> bool:
 def unpaid(column: SeenColumn, values: Iterable[str]) -> list[str]:
     """Return a column's values that mean that nothing was paid; empty if all of them do."""
     among = list(values)
-    found = [one for one in among if (one.casefold() in _NO if column.is_flag else is_not_paid(one))]
+    says = _YES if set(column.words) & _SAYS_NOT_PAID else _NO
+    found = [one for one in among if (one.casefold() in says if column.is_flag else is_not_paid(one))]
     return found if len(found) < len(among) else []
+
+
+def read_paid_rows(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> None:
+    """Read refunds of a table of purchases as such, and leave out payments that were never made."""
+    view, conditions = draft.base.table.view, [draft.where]
+    for column in draft.base.columns.values():
+        if is_day_of_payment(column) and column.name != draft.roles.get("at"):
+            conditions.append(f"{quoted(column.name)} IS NOT NULL")
+            draft.why["kind"] += f"; rows without {column.name} were never paid and are not read"
+        if not says_state(column):
+            continue
+        values = list(states(connection, view, column))
+        back, never = [one for one in values if is_refund(one)], unpaid(column, values)
+        if back and "type" not in draft.roles:
+            draft.roles["type"] = column.name
+            draft.why["type"] = f"rows of type {', '.join(back)} are refunds, not conversions"
+        if never:
+            conditions.append(_without(column.name, never))
+            draft.why["kind"] += (
+                f"; rows whose {column.name} is {', '.join(never)} were never paid and are not read"
+            )
+    draft.where = " AND ".join(filter(None, conditions))
+
+
+def is_day_of_payment(column: SeenColumn) -> bool:
+    """Return whether a date says when a row was paid, so that a blank says that it was not."""
+    return (
+        column.looks == "date"
+        and _LEAST_PAID <= column.filled_share < 1
+        and bool(set(column.words) & (_SAYS_PAID | {"activated"}))
+        and not set(column.words) & {"last", "next", "until", "through"}
+    )
+
+
+def paid_rows(connection: duckdb.DuckDBPyConnection, one: Looked, money: str = "") -> str:
+    """Return SQL of the condition that a row of a table was paid; empty if all rows were.
+
+    Parameters
+    ----------
+    money : str
+        Column of what was paid; at zero nothing was.
+    """
+    said = [f"TRY_CAST({quoted(money)} AS DOUBLE) > 0"] if money else []
+    for column in one.columns.values():
+        said += [f"{quoted(column.name)} IS NOT NULL"] if is_day_of_payment(column) else []
+        if says_state(column):
+            values = states(connection, one.table.view, column)
+            said += filter(None, [_without(column.name, unpaid(column, values))])
+            said += filter(None, [_without(column.name, [value for value in values if is_refund(value)])])
+    return " AND ".join(said)
+
+
+def _without(name: str, values: Iterable[str]) -> str:
+    among = ", ".join(literal(one) for one in values)
+    return f"({quoted(name)} IS NULL OR {quoted(name)} NOT IN ({among}))" if among else ""
 
 
 def states(

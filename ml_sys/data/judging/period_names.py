@@ -24,6 +24,11 @@ _OF_A_YEAR = re.compile(
 _NUMBERED = re.compile(
     r"(?<![0-9a-z])(?:month|week|day|quarter|monat|woche|tag|m|w|d|q)[-_ ]?(\d{1,3})(?![0-9a-z])"
 )
+_WHOLE_YEAR = re.compile(
+    rf"(?<![0-9a-z])(?P<year>{_YEAR})(?![0-9a-z])"
+    rf"|(?<![0-9a-z])(?:ws|wise|ss|sose|fy|fall|autumn|winter|spring|summer){_SIGN}(?:20)?(?P<short>\d\d)"
+    rf"(?:{_SIGN}(?:20)?\d\d)?(?![0-9a-z])"
+)
 # This many consecutive periods are no accident.
 _SEVERAL = 3
 
@@ -46,6 +51,18 @@ def of_one_period(names: Iterable[str]) -> dict[str, int]:
             numbered[_NUMBERED.sub("#", folded)].append(name)
     kinds |= {kind: several for kind, several in numbered.items() if len(several) >= _SEVERAL}
     return {name: len(several) for several in kinds.values() for name in several}
+
+
+def year_of(name: str) -> int | None:
+    """Return the last year that a name says, also as that of a semester; None if it says none.
+
+    Examples
+    --------
+    >>> year_of("employees_2023"), year_of("ECTS_WS2324"), year_of("sum_2022_2023"), year_of("address_2")
+    (2023, 2023, 2023, None)
+    """
+    found = [one["year"] or f"20{one['short']}" for one in _WHOLE_YEAR.finditer(name.casefold())]
+    return max(map(int, found), default=None)
 
 
 def why(several: int) -> tuple[str, bool]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from ml_sys.data.looking.names import name_for
+from ml_sys.data.looking.names import table_name
 from ml_sys.data.looking.opening import given_rows
 from ml_sys.data.looking.sniffing import MOST_ROWS, Sniffed, flattened, load, sniff
 from ml_sys.data.reading.database import SQLITE, DatabaseSource, is_address
@@ -142,8 +142,8 @@ def look_into(
                 raise
             notes.append(f"{one.spoken}: skipped: {str(error).partition(chr(10))[0]}")
             continue
-        name = name_for(one.table)
-        name = name_for(f"{one.schema}_{one.table}") if name in {other.name for other in tables} else name
+        name = table_name(one.table)
+        name = table_name(f"{one.schema}_{one.table}") if name in {other.name for other in tables} else name
         tables.append(replace(table, name=name, location=one.location, relation=one.relation))
     if not tables:
         raise InputError(

@@ -15,6 +15,7 @@ SECONDS, MILLISECONDS, MICROSECONDS = "seconds", "milliseconds", "microseconds"
 # Days since 1899-12-30, as spreadsheets keep them.
 SPREADSHEET = "days of a spreadsheet"
 NAMED_MONTH = "%d-%b-%Y"
+CHINESE = "%Y年%m月%d日"  # Japanese as well
 # Text that looks like a date in any format.
 SOME_DATE = "[0-9]{1,4}[-/. ][0-9A-Za-z]{1,9}[-/., ]+[0-9]{2,4}.*"
 AMBIGUOUS = "ambiguous"
@@ -41,6 +42,7 @@ PATTERNS: Mapping[str, str] = {
     "weeks": f"(19|20){_WEEK}",
     "compact": "(19|20)[0-9]{2}(0[1-9]|1[0-2])([0-2][0-9]|3[01])",
     "named_month": f"[0-9]{{1,2}}-[A-Za-z]{{3}}-[0-9]{{4}}{_TIME}",
+    "chinese": f"[0-9]{{4}}年[0-9]{{1,2}}月[0-9]{{1,2}}日{_TIME}",
     "year_slashed": f"[0-9]{{4}}/[0-9]{{1,2}}/[0-9]{{1,2}}{_TIME}",
     **{name: f"[0-9]{{1,2}}{sign}[0-9]{{1,2}}{sign}[0-9]{{4}}{_TIME}" for name, sign in _SEPARATORS.items()},
 }
@@ -81,6 +83,8 @@ def format_of(name: str, shares: Mapping[str, float], low: float, high: float) -
         return MONTHS
     if shares["weeks"] >= 0.9:
         return WEEKS
+    if shares["chinese"] >= 0.9:
+        return CHINESE
     if shares["year_slashed"] >= 0.9:
         return "%Y/%m/%d"
     if shares["compact"] >= 0.99 and promised:

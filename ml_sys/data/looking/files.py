@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 _CSV, _JSON, _PARQUET = (".csv", ".tsv", ".txt"), (".json", ".jsonl", ".ndjson"), (".parquet", ".pq")
 PACKED = (".gz", ".zst")
 AS_UTF8 = "save it as CSV in UTF-8"
+_EXPECTED = "expected CSV, JSON lines or Parquet"
 _BEGINNING = 1 << 20
+_MOST_IN_RUNS = 0.5
+_SHEETS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods")
+_SAVE_SHEETS = "save each of its sheets as a CSV file in UTF-8"
 # Names of the parts of one table differ only by numbers and months.
 A_PART = re.compile(
     rf"(part|chunk|export|data)|[-_.]?\d+|[0-9a-f]{{8,}}|(?<![a-z])({MONTHS})(?![a-z])", re.IGNORECASE
@@ -50,9 +54,11 @@ def files_of(named: Sequence[str]) -> tuple[list[Path], list[str]]:
                 one for one in path.rglob("*") if one.is_file() and not one.name.startswith((".", "_"))
             )
             tables = [one for one in inside if kind_of(one)]
-            notes += [f"{one}: skipped, as it is not a table" for one in inside if not kind_of(one)]
+            notes += [_skipped(one) for one in inside if not kind_of(one)]
             if not tables:
-                raise InputError(f"{path}: contains no tables", hint="expected CSV, JSON lines or Parquet")
+                sheets = next((one for one in inside if one.suffix.lower() in _SHEETS), None)
+                hint = f"{sheets} is a workbook: {_SAVE_SHEETS}" if sheets else _EXPECTED
+                raise InputError(f"{path}: contains no tables", hint=hint)
             found += tables
         elif not path.exists():
             near = nearest(
@@ -62,12 +68,19 @@ def files_of(named: Sequence[str]) -> tuple[list[Path], list[str]]:
             raise InputError(f"{path}: there is no such file", hint=hint)
         elif not kind_of(path):
             hint = "export its tables as CSV or Parquet, or name a database of DuckDB or SQLite"
+            hint = _SAVE_SHEETS if path.suffix.lower() in _SHEETS else hint
             raise UnreadableFileError(
                 path, f"{path.suffix or 'files without an ending'} is not a supported file type", hint=hint
             )
         else:
             found.append(path)
     return list(dict.fromkeys(found)), notes
+
+
+def _skipped(path: Path) -> str:
+    if path.suffix.lower() in _SHEETS:
+        return f"{path}: skipped, as workbooks are not read: {_SAVE_SHEETS}"
+    return f"{path}: skipped, as it is not a table"
 
 
 def encoding_of(path: Path) -> str:
@@ -82,9 +95,21 @@ def encoding_of(path: Path) -> str:
         return ""
     try:
         begins[: begins.rfind(b"\n") + 1].decode()
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        if _is_of_another_alphabet(begins):
+            said = "it is neither in UTF-8 nor in Latin-1: its letters are in an older encoding"
+            raise UnreadableFileError(path, f"{said}, such as Shift-JIS or GBK", hint=AS_UTF8) from error
         return "latin-1"
     return ""
+
+
+def _is_of_another_alphabet(begins: bytes) -> bool:
+    """Return whether text that is not in UTF-8 has hardly any letters without accents between others.
+
+    In Latin-1, letters with accents stand alone; in other encodings, all letters are such bytes.
+    """
+    runs = re.findall(rb"[\x80-\xff]+", begins)
+    return sum(len(one) for one in runs if len(one) > 1) > _MOST_IN_RUNS * sum(map(len, runs))
 
 
 def parts_together(connection: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> list[list[Path]]:

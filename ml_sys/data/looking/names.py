@@ -16,6 +16,17 @@ MONTHS = (
 )
 
 
+def table_name(text: str) -> str:
+    """Return the name of a table that was looked at; in another alphabet it keeps its letters.
+
+    Examples
+    --------
+    >>> table_name("Käufe 2024"), table_name("用户 2024")
+    ('kaufe_2024', '用户_2024')
+    """
+    return name_for(text) if _is_latin(text) else name_of(text)[:_LONGEST]
+
+
 def name_for(text: str, other: str = "table") -> str:
     """Turn a text into a name, which begins with ``other`` if it would not begin with a letter.
 
@@ -26,12 +37,22 @@ def name_for(text: str, other: str = "table") -> str:
     >>> name_for("Käufe 2024"), name_for("2024", "table"), name_for("用户")
     ('kaufe_2024', 'table_2024', 'table_7528_6237')
     """
-    letters = [
-        one for one in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(one)
-    ]
+    letters = _letters(text)
     plain = "".join(one for one in letters if one.isascii())
-    if 2 * sum(map(str.isalnum, plain)) < sum(map(str.isalnum, letters)):
+    if not _is_latin(text):
         plain = "".join(one if one.isascii() else f"_{ord(one):x}" for one in letters)
     name = name_of(plain)[:_LONGEST].strip("_") if plain.strip() else ""
     name = "" if name == "unnamed" else name
     return name if re.match(r"[a-z]", name) else f"{other}_{name}".rstrip("_")
+
+
+def _letters(text: str) -> list[str]:
+    """Return the characters of a text in lower case, without accents."""
+    folded = unicodedata.normalize("NFKD", text.casefold())
+    return [one for one in folded if not unicodedata.combining(one)]
+
+
+def _is_latin(text: str) -> bool:
+    """Return whether at least half of the letters and digits of a text are plain ones."""
+    letters = [one for one in _letters(text) if one.isalnum()]
+    return 2 * sum(map(str.isascii, letters)) >= len(letters)

@@ -22,7 +22,7 @@ from ml_sys.data.looking.files import (
     paths_sql,
 )
 from ml_sys.data.looking.headers import above_header, is_header, named_twice, without_names
-from ml_sys.data.looking.names import name_for
+from ml_sys.data.looking.names import table_name
 from ml_sys.data.reading.sql import literal, quoted
 from ml_sys.errors import EmptyTableError, UnreadableFileError
 from ml_sys.text import counted
@@ -146,7 +146,7 @@ def _opened(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> Sniffed
         folder = common_folder(paths)
         stem = A_PART.sub("", stem).strip("-_. ") or folder.name
         location = str(folder) if is_one else f"{folder} ({len(paths)} files)"
-    name = name_for(stem)
+    name = table_name(stem)
     where = paths_sql(paths)
     if kind_of(first) == "csv":
         return _opened_csv(connection, Sniffed(name, location, where, "", {}, is_plain=is_one), first)

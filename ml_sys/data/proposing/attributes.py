@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ml_sys.data.looking.columns import SeenColumn
 
 _MOST_LEVELS = 1_000
+_MAYBE = "looks known only after paying: "
 _LADDERS = (
     ("low", "medium", "high"),
     ("xs", "s", "m", "l", "xl", "xxl"),
@@ -132,9 +133,7 @@ def describe(
         Candidates that leak.
     """
     left = [
-        LeftOut(
-            one.table, one.column, one.reason if one.sure else f"looks known only after paying: {one.reason}"
-        )
+        LeftOut(one.table, one.column, f"{_MAYBE * _is_by_name(one)}{one.reason}")
         for one in leaks.judge_attributes(connection, parts, known)
     ]
     leaky = {one.column for one in left}
@@ -156,7 +155,7 @@ def describe(
             blank, shares = leaks.blanks_leak(connection, parts, name)
             described[name] = {"kind": kind, "column": column.name, **more}
             label = " ".join(word for word in column.words if word not in _owner(draft))
-            if label and label != " ".join(column.words):
+            if label and label != name.replace("_", " "):
                 described[name]["label"] = label
             if blank:
                 described[name]["blank_leaks"] = True
@@ -166,6 +165,11 @@ def describe(
             why[name] = reason
     left = [LeftOut(one.table, _column(drafts, one.column), one.reason) for one in left]
     return described, why, left
+
+
+def _is_by_name(one: leaks.Leak) -> bool:
+    """Return whether only a name suggests that a column is known after paying, and the reason is no other."""
+    return not one.sure and "known" not in one.reason
 
 
 def _owner(draft: TableDraft) -> set[str]:

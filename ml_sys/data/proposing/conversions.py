@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ml_sys.data.judging.drafts import TableDraft
+from ml_sys.data.judging.drafts import Converted
 from ml_sys.data.judging.parts import key
+from ml_sys.data.judging.payments import paid_rows
+from ml_sys.data.judging.trials import PAID_FROM
 from ml_sys.data.looking import dates
 from ml_sys.data.proposing import kinds
 from ml_sys.data.proposing.answers import matches
-from ml_sys.data.proposing.rows import states
-from ml_sys.data.reading.sql import literal, quoted
+from ml_sys.data.proposing.rows import states, written_kind
+from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,56 +29,6 @@ _MOST_KINDS = 200
 _SAYS_WHO = (
     "name the table of purchases, or the column with the conversion day: --converted TABLE|TABLE.COLUMN"
 )
-
-
-@dataclass
-class Converted:
-    """Where to find conversions.
-
-    Attributes
-    ----------
-    purchases : dict of str to str
-        Table of purchases to its column of the day.
-    columns : dict of str to str
-        Table to its column of the conversion day.
-    kinds : dict of str to (str, str)
-        Table of events to its column of kinds and the kind that is a conversion.
-    repeated : dict of str to str
-        Usage table whose rows repeat the conversion day, to that column.
-    why : str
-    """
-
-    why: str = ""
-    purchases: dict[str, str] = field(default_factory=dict)
-    columns: dict[str, str] = field(default_factory=dict)
-    kinds: dict[str, tuple[str, str]] = field(default_factory=dict)
-    repeated: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    def derived(self, drafts: Sequence[TableDraft]) -> list[TableDraft]:
-        """Return tables derived from others, and remove their rows from those."""
-        made = []
-        taken = {draft.name for draft in drafts}
-        for draft in drafts:
-            name = draft.base.name
-            bought, others = (
-                one if one not in taken else f"{name}_{one}" for one in ("purchases", "entities")
-            )
-            if name in self.kinds and draft.kind in {"events", "periods"}:
-                column, kind = self.kinds[name]
-                is_it = f"{quoted(column)} = {literal(kind)}"
-                roles: dict[str, str] = {
-                    role: draft.roles[role] for role in draft.roles if role in {"id", "at"}
-                }
-                made.append(
-                    TableDraft(bought, "purchases", draft.base, roles, {"kind": self.why}, where=is_it)
-                )
-                draft.where = f"{quoted(column)} IS DISTINCT FROM {literal(kind)}"
-            elif name in self.repeated:
-                roles = {"id": draft.roles["id"], "converted_on": self.repeated[name]}
-                why = {"kind": f"the rows of {name}, reduced to one for each id", "converted_on": self.why}
-                made.append(TableDraft(others, "entities", draft.base, roles, why, one_a=True))
-        return made
 
 
 def money(one: Looked) -> str:
@@ -102,10 +53,10 @@ def find(
     InputError
         If the files do not show it and nobody can be asked.
     """
-    candidates = {**_bought(looked, links), **_dated(looked, links)}
+    candidates = {**_bought(connection, looked, links), **_dated(looked, links)}
     by_name = {one.name: one for one in looked}
     if answers.converted:
-        return _answered(answers.converted, by_name, links)
+        return _answered(connection, answers.converted, by_name, links)
     if not candidates:
         candidates = {**_of_kinds(connection, looked, links), **_repeated(connection, looked, links)}
     if not candidates:
@@ -115,10 +66,10 @@ def find(
         named = asker.choose(
             "No name shows who converted, and when. Which of these does?", weak, "--converted"
         )
-        return _answered(named, by_name, links)
+        return _answered(connection, named, by_name, links)
     if len(candidates) > 1 and not _agree(connection, by_name, links, candidates):
         named = asker.choose("Which of these shows who converted, and when?", list(candidates), "--converted")
-        return candidates[named] if named in candidates else _answered(named, by_name, links)
+        return candidates[named] if named in candidates else _answered(connection, named, by_name, links)
     with_money = [one for one in candidates.values() if any(money(by_name[table]) for table in one.purchases)]
     with_money.sort(key=lambda one: any(kinds.is_of_contracts(by_name[table]) for table in one.purchases))
     return next(iter(with_money or candidates.values()))
@@ -136,35 +87,60 @@ def _weak(looked: Sequence[Looked], links: LinkingColumns) -> list[str]:
         ]
         found += [f"{one.name}.{column.name}" for column in dates_]
         few = one.columns[links.ids[one.name]].distinct <= _FEW * entities
-        if one.name not in links.entities and few and kinds.moments(one):
+        if one.name not in links.of_their_own and few and kinds.moments(one):
             found.append(one.name)
     return found
 
 
-def _bought(looked: Sequence[Looked], links: LinkingColumns) -> dict[str, Converted]:
+def _bought(
+    connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], links: LinkingColumns
+) -> dict[str, Converted]:
     entities = sum(one.table.rows for one in looked if one.name in links.of_their_own)
     found = {}
     for one in looked:
         if one.name in links.entities or one.name not in links.ids or not kinds.is_of_purchases(one):
             continue
-        buyers = one.columns[links.ids[one.name]].distinct
+        buyers = _buyers(connection, one, links.ids[one.name])
         if entities and buyers > _FEW * entities:
             continue
         dated = (kinds.moments(one), kinds.conversion_columns(one))
         at = next((few[0].name for few in dated if len(few) == 1), "")
+        at = PAID_FROM if PAID_FROM in one.columns else at
         if at:
             share = f" of {entities:,}" if entities else ""
             why = (
                 f"{buyers:,}{share} have rows in it, and its names suggest purchases: the first of each "
                 "is the conversion"
             )
+            if at == PAID_FROM:
+                why += f"; {PAID_FROM} is the day on which a trial ended, and blank if it was never paid"
             found[one.name] = Converted(why, purchases={one.name: at})
     return found
+
+
+def _is_of_customers(one: Looked, entities: int) -> bool:
+    """Return whether a table holds those of the entities that pay, by its name and its number of rows."""
+    return kinds.is_of_customers(one) and one.table.rows <= _FEW * entities
+
+
+def _buyers(connection: duckdb.DuckDBPyConnection, one: Looked, ident: str) -> int:
+    """Count the entities that have rows in a table of purchases for which something was paid."""
+    paid = [paid_rows(connection, one, money(one))] if one.columns[ident].distinct else []
+    paid += [f"{PAID_FROM} IS NOT NULL"] if PAID_FROM in one.columns else []
+    if not any(paid):
+        return one.columns[ident].distinct
+    condition = " AND ".join(filter(None, paid))
+    ((buyers,),) = connection.execute(
+        f"SELECT count(DISTINCT {quoted(ident)}) FILTER ({condition}) FROM {one.table.view}"
+    ).fetchall()
+    return int(buyers)
 
 
 def _dated(looked: Sequence[Looked], links: LinkingColumns) -> dict[str, Converted]:
     found = {}
     entities = [one for one in looked if one.name in links.entities]
+    many = sum(one.table.rows for one in looked if one.name in links.of_their_own)
+    own = len(links.of_their_own) > 1
     for one in entities:
         # If all have it and there is no other table, it says nothing about who converted.
         named = [
@@ -173,7 +149,8 @@ def _dated(looked: Sequence[Looked], links: LinkingColumns) -> dict[str, Convert
             if len(entities) > 1 or column.filled_share < _ALL
         ]
         why = "its name says that this is the conversion day; {:,} have one"
-        if not named and len(entities) > 1:
+        is_apart = own if one.name in links.of_their_own else _is_of_customers(one, many)
+        if not named and is_apart:
             others = {name.casefold() for other in entities if other is not one for name in other.columns}
             named = [column for column in one.dates() if column.name.casefold() not in others]
             named = [
@@ -195,7 +172,7 @@ def _of_kinds(
     """Find kinds of event whose names mean that something was bought."""
     found = {}
     for one in looked:
-        if one.name not in links.ids or one.name in links.entities:
+        if one.name not in {*links.ids, *links.through} or one.name in links.entities:
             continue
         for column in one.columns.values():
             if (
@@ -267,7 +244,9 @@ def _agree(
     return bool(asked and asked[0] is not None and asked[0] >= _AGREE)
 
 
-def _answered(answer: str, looked: dict[str, Looked], links: LinkingColumns) -> Converted:
+def _answered(
+    connection: duckdb.DuckDBPyConnection, answer: str, looked: dict[str, Looked], links: LinkingColumns
+) -> Converted:
     """Interpret an answer: a table, a column, or a kind of event such as ``events.kind=purchase``."""
     why = "as answered"
     if answer in looked and answer in links.ids:
@@ -283,7 +262,8 @@ def _answered(answer: str, looked: dict[str, Looked], links: LinkingColumns) -> 
         (one.name, column.name)
         for one in looked.values()
         for column in one.columns.values()
-        if one.name in links.ids and matches(place, one.name, column.name)
+        if (one.name in links.ids or (kind and one.name in links.through))
+        and matches(place, one.name, column.name)
     ]
     if len(found) != 1:
         what = (
@@ -292,6 +272,7 @@ def _answered(answer: str, looked: dict[str, Looked], links: LinkingColumns) -> 
         raise InputError(f"--converted {answer}: {what}", hint=_SAYS_WHO)
     table, column = found[0]
     if kind:
+        kind = written_kind(connection, answer, looked[table], column, kind)
         return Converted(why, kinds={table: (column, kind)})
     if looked[table].columns[column].looks != "date":
         raise InputError(f"--converted {answer}: {table}.{column} contains no dates", hint=_SAYS_WHO)

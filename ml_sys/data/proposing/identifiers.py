@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ml_sys.data.proposing.answers import Answers
 
 # Words in the names of identifiers.
-ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "key", "pk", "fk", "ref", "no", "nr", "code"}
+ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "key", "pk", "fk", "ref", "no", "nr", "code"} | {
+    *("serial", "imei", "mac"),
+}
 # Usual names of entities: two of these may be the same thing under two names.
 ENTITY_WORDS = {
     *(

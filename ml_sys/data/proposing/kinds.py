@@ -38,7 +38,8 @@ _BOUGHT = (
         "compra",
         "pedido",
     ),
-    *("订单", "订阅", "购买", "支付", "付款", "充值"),
+    *("订单", "订阅", "购买", "支付", "付款", "充值", "注文", "購入", "契約", "課金", "入金", "請求", "支払"),
+    *("المدفوعات", "الفواتير", "المشتريات", "الطلبات", "الاشتراكات", "заказ", "оплат", "платеж", "покупк"),
 )
 _CONVERTED = (
     *(
@@ -53,7 +54,22 @@ _CONVERTED = (
         "paying",
     ),
     *("payment", "bought", "ordered", "customer", "gekauft", "bezahlt", "vertragsbeginn"),
-    *("支付", "付款", "购买", "付费"),
+    *(
+        "支付",
+        "付款",
+        "购买",
+        "付费",
+        "契約",
+        "購入",
+        "課金",
+        "入金",
+        "成約",
+        "有料",
+        "الدفع",
+        "الشراء",
+        "الاشتراك",
+    ),
+    *("покупк", "оплат"),
 )
 _BEGAN = (
     "regist",
@@ -72,60 +88,55 @@ _BEGAN = (
     "angelegt",
     "anmeld",
     "angemeld",
-    *("注册", "创建", "开户"),
+    *("注册", "创建", "开户", "登録", "作成", "التسجيل", "الإنشاء", "регистр", "создан"),
 )
 _IN_CHINESE = ("支付", "付款", "购买", "下单")
 _FIRST_BOUGHT = ("order", "invoice", "charge", "sale", "contract", "billing", "checkout")
 _CHANGES = {
     *("updated", "modified", "last", "latest", "deleted", "synced", "loaded", "exported", "changed"),
-    *("refreshed", "letzte", "letzter", "letztes", "letzten"),
+    *("refreshed", "letzte", "letzter", "letztes", "letzten", "آخر"),
 }
+_LAST = ("最終", "最后", "最近", "更新", "последн")
 _LOST = {"next", "cancelled", "canceled", "cancel", "failed", "refunded", "renewal", "churned", "lost"}
-_ENDS = {
-    "end",
-    "ends",
-    "ended",
-    "finish",
-    "finished",
-    "stop",
-    "stopped",
-    "expire",
-    "expires",
-    "expiry",
-    "due",
-    "until",
+_ENDS = {"end", "ends", "ended", "finish", "finished", "stop", "stopped"} | {
+    *("expire", "expires", "expiry", "due", "until"),
 }
-_RECORDED = {
-    "created",
-    "inserted",
-    "ingested",
-    "received",
-    "recorded",
-    "imported",
-    "logged",
-    "stored",
-    "processed",
-    "sent",
+_RECORDED = {"created", "inserted", "ingested", "received", "recorded", "imported"} | {
+    *("logged", "stored", "processed", "sent"),
 }
-_MOMENT = {
-    "at",
-    "timestamp",
-    "time",
-    "ts",
-    "when",
-    "date",
-    "day",
-    "week",
-    "month",
-    "occurred",
-    "event",
-    "happened",
-    "period",
-}
+_EXACT, _ROUGH = {"at", "timestamp", "time", "ts"}, {"date", "day"}
+_MOMENT = _EXACT | _ROUGH | {"when", "week", "month", "occurred", "event", "happened", "period"}
 _MONEY = {"amount", "price", "revenue", "mrr", "arr", "value", "paid", "fee", "total", "betrag", "preis"} | {
-    *("金额", "价格", "实付金额", "订单金额", "支付金额"),
+    *(
+        "金额",
+        "价格",
+        "实付金额",
+        "订单金额",
+        "支付金额",
+        "金額",
+        "料金",
+        "المبلغ",
+        "сумма",
+        "montant",
+        "importe",
+    ),
 }
 
+_KINDS = {"event", "events", "action", "activity", "kind", "type", "name", "feature", "verb", "category"} | {
+    *("page", "screen", "ereignis", "aktion", "vorgang", "typ", "art"),
+}
+_KINDS_ELSEWHERE = (
+    "操作",
+    "行動",
+    "行为",
+    "事件",
+    "动作",
+    "イベント",
+    "النشاط",
+    "الحدث",
+    "действи",
+    "событи",
+)
 # Ranges of the parts of a moment: hour, minute, second, day, week, month, quarter, of a year.
 _PARTS = {"hour", "minute", "second", "weekday", "dow", "day", "week", "month", "quarter", "year", "stunde"}
 _BESIDE_PARTS = {"of", "the", "number", "iso", "local", "utc", "event"}
@@ -133,7 +144,8 @@ _MOST_OF_A_PART, _FIRST_YEAR = 59, 1900
 
 
 def _begins(words: list[str], stems: tuple[str, ...]) -> bool:
-    return any(word.startswith(stem) for word in words for stem in stems)
+    # Other alphabets may write several words as one, or an article before them.
+    return any(word.startswith(stem) if stem.isascii() else stem in word for word in words for stem in stems)
 
 
 def is_of_purchases(one: Looked) -> bool:
@@ -154,6 +166,11 @@ def is_of_purchases(one: Looked) -> bool:
 def is_of_contracts(one: Looked) -> bool:
     """Tell whether a table's name speaks of what may begin before anything is paid, as a trial does."""
     return _begins(one.name.split("_"), ("subscription", "contract", "vertrag", "abonne"))
+
+
+def is_of_customers(one: Looked) -> bool:
+    """Tell whether a table's name says that it holds those that pay."""
+    return _begins(one.name.split("_"), ("customer", "client", "subscriber", "paying", "paid", "kunde"))
 
 
 def conversion_columns(one: Looked) -> list[SeenColumn]:
@@ -209,15 +226,19 @@ def began(columns: list[SeenColumn]) -> list[SeenColumn]:
 
 def changes(column: SeenColumn) -> bool:
     """Return whether the name of a date means that it changes later, such as the last login."""
-    return bool(set(column.words) & _CHANGES)
+    return bool(set(column.words) & _CHANGES) or any(one in column.name for one in _LAST)
 
 
 def moments(one: Looked) -> list[SeenColumn]:
     """Return the dates of a usage table that may be when it happened; only one if names decide."""
     dates = [column for column in one.dates() if column.filled_share >= 0.9]
-    for unlike in (_ENDS, _CHANGES, _RECORDED):
+    for unlike in (_ENDS, _CHANGES, _RECORDED, {"first"}):
         others = [column for column in dates if not set(column.words) & unlike]
         dates = others or dates
+    exact = [set(column.words) - _EXACT for column in dates if set(column.words) & _EXACT]
+    dates = [  # of event_date and event_timestamp the second says more
+        column for column in dates if not (set(column.words) & _ROUGH and set(column.words) - _ROUGH in exact)
+    ]
     named = [column for column in dates if set(column.words) & _MOMENT]
     return named if len(named) == 1 else dates
 
@@ -243,25 +264,8 @@ def is_part_of_moment(column: SeenColumn) -> bool:
 
 def is_event_name(name: str) -> bool:
     """Return whether a column's name suggests kinds of event."""
-    words = set(words_of(name))
-    return bool(
-        words
-        & {
-            "event",
-            "events",
-            "action",
-            "activity",
-            "kind",
-            "type",
-            "name",
-            "feature",
-            "verb",
-            "category",
-            "page",
-            "screen",
-            *("ereignis", "aktion", "vorgang", "typ", "art"),
-        }
-    )
+    words = words_of(name)
+    return bool(set(words) & _KINDS) or _begins(words, _KINDS_ELSEWHERE)
 
 
 def says_bought(kind: str) -> bool:
@@ -277,9 +281,7 @@ def says_bought(kind: str) -> bool:
         "abandoned",
         "cancelled",
         "click",
-        "open",
-        "intent",
-        *("renewed", "renewal"),
+        *("open", "intent", "renewed", "renewal", "renew", "renews"),
     }
     return not set(words) & (doing - {"started"}) and _begins(
         words,

@@ -28,40 +28,17 @@ _PEOPLE = {
     *("editors", "benutzer", "nutzer"),
 }
 _QUANTITIES = {
-    *(
-        "minutes",
-        "seconds",
-        "hours",
-        "duration",
-        "amount",
-        "bytes",
-        "mb",
-        "gb",
-        "kb",
-        "kilometers",
-        "distance",
-    ),
-    *("score", "credits", "points", "volume", "length", "weight", "words", "rows", "tokens"),
+    *("minutes", "seconds", "hours", "duration", "amount", "bytes", "mb", "gb", "kb", "kilometers"),
+    *("distance", "score", "credits", "points", "volume", "length", "weight", "words", "rows", "tokens"),
+}
+# What is read off or averaged, so that a sum of it means nothing.
+_READINGS = {
+    *("temperature", "temp", "humidity", "pressure", "voltage", "rssi", "percent", "pct", "percentage"),
+    *("ratio", "battery", "avg", "average", "mean", "median", "temperatur", "prozent", "durchschnitt"),
 }
 _SAYS_NOTHING = {
-    *(
-        "actions",
-        "action",
-        "events",
-        "event",
-        "n",
-        "num",
-        "number",
-        "nr",
-        "count",
-        "counts",
-        "total",
-        "sum",
-        "of",
-        "anzahl",
-        "nombre",
-    ),
-    *("daily", "weekly", "monthly", "active", "unique", "distinct"),
+    *("actions", "action", "events", "event", "n", "num", "number", "nr", "count", "counts", "total"),
+    *("sum", "of", "anzahl", "nombre", "daily", "weekly", "monthly", "active", "unique", "distinct"),
 }
 _UNITS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds", "sekunden"), ("second", "seconds")),
@@ -69,25 +46,11 @@ _UNITS = {
     **dict.fromkeys(("min", "mins", "minute", "minutes", "minuten"), ("minute", "minutes")),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours", "stunden"), ("hour", "hours")),
     **{unit: (unit.upper(), unit.upper()) for unit in ("kb", "mb", "gb", "tb")},
+    **{unit.lower(): (unit, unit) for unit in ("kWh", "km", "kg")},
 }
 _IRREGULAR = {
-    "spent",
-    "sent",
-    "read",
-    "made",
-    "written",
-    "run",
-    "done",
-    "seen",
-    "built",
-    "bought",
-    "given",
-    "taken",
-    "drawn",
-    "set",
-    "held",
-    "kept",
-    "won",
+    *("spent", "sent", "read", "made", "written", "run", "done", "seen", "built", "bought", "given", "taken"),
+    *("drawn", "set", "held", "kept", "won"),
 }
 _NOT_DONE = {"speed", "feed", "need", "seed", "used"}
 _MOST_KINDS, _RISES = 200, 0.999
@@ -183,6 +146,8 @@ def _unfit(
         return ""
     if column.distinct == 1 and column.looks == "number":
         return "has the same value in every row"
+    if words & _READINGS:
+        return "a reading or an average, so adding it up means nothing"
     below = _below_zero(connection, draft, column)
     if below > _FEW_BELOW:
         return f"below zero in {below:.1%} of the rows, but usage can only add up; query the rows you mean"
@@ -215,11 +180,12 @@ def _below_zero(connection: duckdb.DuckDBPyConnection, draft: TableDraft, column
 
 def _is_running_total(connection: duckdb.DuckDBPyConnection, draft: TableDraft, column: SeenColumn) -> bool:
     """Return whether a number only ever rises from row to row of each entity."""
-    if "id" not in draft.roles or column.low < 0:
+    ident = draft.roles.get("id", draft.roles.get("user", ""))
+    if not ident or column.low < 0:
         return False
     at = dates.moment(quoted(draft.roles["at"]), draft.base.columns[draft.roles["at"]].format)
     days = (
-        f"SELECT {key(draft.roles['id'])} AS k, {at} AS d, "
+        f"SELECT {key(ident)} AS k, {at} AS d, "
         f"max(TRY_CAST({quoted(column.name)} AS DOUBLE)) AS v "
         f"FROM {draft.source} GROUP BY 1, 2"
     )

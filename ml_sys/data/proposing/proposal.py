@@ -9,6 +9,7 @@ import duckdb
 
 from ml_sys.data.judging.parts import JudgedTables, gather, key
 from ml_sys.data.judging.shapes import ENOUGH, order_tells
+from ml_sys.data.judging.trials import with_paid_from
 from ml_sys.data.looking import dates
 from ml_sys.data.looking.columns import columns_of
 from ml_sys.data.looking.databases import is_database, look_at_all
@@ -101,6 +102,7 @@ def propose(
         try:
             links = link(connection, looked, answers, asker)
             looked = [links.joined.get(one.name, one) for one in looked]
+            looked = [_paid_from(connection, one, links) for one in looked]
             notes += links.notes
             made = plan(connection, looked, links, answers, asker)
         except InputError as error:
@@ -114,6 +116,12 @@ def propose(
         ]
         on_step("judging columns")
         return _described(connection, made, notes, asker, files[0] if is_database(files[0]) else "")
+
+
+def _paid_from(connection: duckdb.DuckDBPyConnection, one: Looked, links: LinkingColumns) -> Looked:
+    """Return a table of purchases with the day from which each was paid, if it knows when trials end."""
+    is_bought = one.name in links.ids and one.name not in links.entities and kinds.is_of_purchases(one)
+    return with_paid_from(connection, one) if is_bought and one.table.is_duckdb else one
 
 
 def _by_email_alone(

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from ml_sys.data.judging.payments import currencies
 from ml_sys.data.judging.totals import totals
+from ml_sys.data.looking.sniffing import MOST_ROWS
 from ml_sys.data.proposing import kinds
 from ml_sys.data.proposing.answers import LeftOut
 from ml_sys.data.reading.sql import quoted
+from ml_sys.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from ml_sys.data.judging.drafts import TableDraft
     from ml_sys.data.looking.looked import Looked
 
+_MOST_NAMED = 8
 _STATES, _MOST_STATES = (
     {"plan", "tier", "status", "state", "subscription", "package", "edition", "license"},
     10,
@@ -76,6 +79,34 @@ def states(
                 ).fetchall()
                 found += [f"{one.name}.{column.name}={value}" for (value,) in few]
     return found
+
+
+def written_kind(
+    connection: duckdb.DuckDBPyConnection, answer: str, one: Looked, column: str, kind: str
+) -> str:
+    """Return a kind of event as it is written in a column.
+
+    Raises
+    ------
+    InputError
+        If all rows of the table were looked at, and none is of this kind.
+    """
+    c = quoted(column)
+    rows = connection.execute(
+        f"SELECT {c} FROM {one.table.view} WHERE {c} IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC, 1"
+    ).fetchall()
+    known = {str(value).casefold(): str(value) for (value,) in reversed(rows)}
+    if kind in {str(value) for (value,) in rows} or not rows or one.table.rows >= MOST_ROWS:
+        return kind
+    if kind.casefold() in known:
+        return known[kind.casefold()]
+    near = nearest(kind, list(known.values()))
+    among = [str(value) for (value,) in rows[:_MOST_NAMED]]
+    hint = f"did you mean {one.name}.{column}={near}? " if near else ""
+    raise InputError(
+        f"--converted {answer}: no row of {one.name} has this {column}",
+        hint=f"{hint}{'it is' if len(rows) <= _MOST_NAMED else 'most frequent are'} {', '.join(among)}",
+    )
 
 
 def _keep(draft: TableDraft, condition: str) -> None:

@@ -12,14 +12,16 @@ from ml_sys.data.judging.period_names import wide
 from ml_sys.data.looking import dates
 from ml_sys.data.proposing import conversions, kinds, rows
 from ml_sys.data.proposing.answers import LeftOut, matches
-from ml_sys.data.reading.sql import literal, quoted
+from ml_sys.data.proposing.joining import with_identifier
+from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import duckdb
 
+    from ml_sys.data.judging.drafts import Converted
     from ml_sys.data.looking.columns import SeenColumn
     from ml_sys.data.looking.looked import Looked
     from ml_sys.data.proposing.answers import Answers, Asker
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _ONE_EACH = 0.98
 _ON_GRID = 0.99
+_SHORT_HISTORY = 400
 
 
 @dataclass
@@ -61,7 +64,7 @@ def plan(
     made = Plan()
     converted = conversions.find(connection, looked, links, answers, asker)
     made.notes += converted.notes
-    led = {link for _, link in links.through.values()}
+    led, by_name = {link for _, link in links.through.values()}, {one.name: one for one in looked}
     for one in looked:
         if one.name in converted.purchases:
             made.drafts.append(_purchases(connection, one, links, converted))
@@ -75,9 +78,10 @@ def plan(
             _add_usage(connection, made, one, links, answers, asker)
         else:
             made.left.append(LeftOut(one.name, "", _unlinked(one, links)))
-    made.drafts += converted.derived(made.drafts)
+    made.drafts += converted.derived(made.drafts, _of_led(connection, by_name, links, converted))
+    _name_plainly(made.drafts)
     for draft in made.drafts:
-        draft.differs = draft.base.name in links.differ
+        draft.differs = bool({draft.base.name, *links.through.get(draft.base.name, ())[1:]} & links.differ)
         link = links.through.get(draft.base.name)
         if link and draft.kind == "events":
             draft.link = next(one for one in made.drafts if one.base.name == link[1])
@@ -93,6 +97,32 @@ def plan(
             hint="add a file of events, or of usage by day, week or month",
         )
     return made
+
+
+def _of_led(
+    connection: duckdb.DuckDBPyConnection,
+    looked: Mapping[str, Looked],
+    links: LinkingColumns,
+    converted: Converted,
+) -> dict[str, Looked]:
+    """Bring the entities into the tables of users' events that hold purchases."""
+    found = {}
+    for name in converted.kinds.keys() & links.through.keys():
+        user, link = links.through[name]
+        by = links.link_users[link], links.ids[link]
+        found[name] = with_identifier(connection, looked[name], user, looked[link], by)
+    return found
+
+
+def _name_plainly(drafts: Sequence[TableDraft]) -> None:
+    """Name the tables that are called in another alphabet by what they hold."""
+    taken = {one.name for one in drafts}
+    for one in drafts:
+        if not one.name.isascii():
+            kind = "usage" if one.kind in {"periods", "events"} else one.kind
+            names = (kind, *(f"{kind}_{at}" for at in range(2, len(drafts) + 2)))
+            one.name = next(name for name in names if name not in taken)
+            taken.add(one.name)
 
 
 def _wide(one: Looked) -> str:
@@ -119,7 +149,7 @@ def _purchases(
     connection: duckdb.DuckDBPyConnection,
     one: Looked,
     links: LinkingColumns,
-    converted: conversions.Converted,
+    converted: Converted,
 ) -> TableDraft:
     at = converted.purchases[one.name]
     draft = TableDraft(one.name, "purchases", one, {"id": links.ids[one.name], "at": at})
@@ -128,28 +158,8 @@ def _purchases(
     if money:
         draft.roles["value"] = money
         draft.why["value"] = "money; rows below zero are refunds, and neither they nor zeros are conversions"
-    for column in one.columns.values():
-        if payments.says_state(column):
-            _types(connection, draft, column)
+    payments.read_paid_rows(connection, draft)
     return draft
-
-
-def _types(connection: duckdb.DuckDBPyConnection, draft: TableDraft, column: SeenColumn) -> None:
-    """Recognise refunds and payments that were never made by a column of types."""
-    name = quoted(column.name)
-    values = list(payments.states(connection, draft.base.table.view, column))
-    back = [one for one in values if payments.is_refund(one)]
-    unpaid = payments.unpaid(column, values)
-    if back and "type" not in draft.roles:
-        draft.roles["type"] = column.name
-        draft.why["type"] = f"rows of type {', '.join(back)} are refunds, not conversions"
-    if unpaid:
-        among = ", ".join(literal(one) for one in unpaid)
-        condition = f"({name} IS NULL OR {name} NOT IN ({among}))"
-        draft.where = " AND ".join(filter(None, (draft.where, condition)))
-        draft.why["kind"] += (
-            f"; rows whose {column.name} is {', '.join(unpaid)} were never paid and are not read"
-        )
 
 
 def _link(one: Looked, links: LinkingColumns) -> TableDraft:
@@ -161,7 +171,7 @@ def _link(one: Looked, links: LinkingColumns) -> TableDraft:
 
 
 def _entities(
-    one: Looked, links: LinkingColumns, converted: conversions.Converted, answers: Answers, asker: Asker
+    one: Looked, links: LinkingColumns, converted: Converted, answers: Answers, asker: Asker
 ) -> TableDraft:
     draft = TableDraft(one.name, "entities", one, {"id": links.ids[one.name]})
     draft.why["kind"] = f"one row for each {links.ids[one.name]}"
@@ -190,11 +200,11 @@ def _began(one: Looked, converted_on: str, answers: Answers, asker: Asker) -> tu
         return said[0].name, "as answered"
     full = [column for column in one.dates() if column.filled_share >= 0.95 and column.name != converted_on]
     named = kinds.began(full)
-    if len(named) > 1:
+    for likely in (("install",), ("signup", "registered", "created", "registration")):
         narrowed = [
-            one for one in named if {"signup", "registered", "created", "registration"} & set(one.words)
+            column for column in named if any(set(column.words) & {one, f"{one}ed"} for one in likely)
         ]
-        named = narrowed if len(narrowed) == 1 else named
+        named = narrowed if len(named) > 1 == len(narrowed) else named
     if len(named) > 1:
         chosen = asker.choose(
             f"{one.name}: which column is the day of creation?", [column.name for column in named], "--since"
@@ -255,14 +265,14 @@ def _add_usage(
 def _grid(connection: duckdb.DuckDBPyConnection, one: Looked, ident: str, at: SeenColumn) -> str:
     """Return the period of a table with one row for each entity and stamp; empty if it has none."""
     moment = dates.moment(quoted(at.name), at.format)
-    found = connection.execute(
+    counts = connection.execute(
         f"SELECT count(*), count(DISTINCT (k, d)), count(*) FILTER (d = date_trunc('day', d)), "
         "count(*) FILTER (day(d) = 1), count(DISTINCT date_trunc('month', d)), "
         "count(DISTINCT dayofweek(d)), count(DISTINCT date_trunc('day', d)), "
         "date_diff('day', min(d), max(d)) "
         f"FROM (SELECT {key(ident)} AS k, {moment} AS d FROM {one.table.view}) WHERE d IS NOT NULL"
     ).fetchone()
-    rows, distinct, midnight, firsts, months, weekdays, days, span = found or (0,) * 8
+    rows, distinct, midnight, firsts, months, weekdays, days, span = counts or (0,) * 8
     if not rows or distinct < _ONE_EACH * rows or midnight < _ON_GRID * rows or days < 2:
         return ""
     if firsts >= _ON_GRID * rows and months > 1:
@@ -281,13 +291,10 @@ def choose_period(connection: duckdb.DuckDBPyConnection, made: Plan) -> None:
             return
     days = 0
     for one in made.of("events"):
-        found = connection.execute(
+        ((span,),) = connection.execute(
             f"SELECT date_diff('day', min(d), max(d)) FROM (SELECT {one.date('at')} AS d FROM {one.source})"
-        ).fetchone()
-        days = max(days, int((found or (0,))[0] or 0))
+        ).fetchall()
+        days = max(days, int(span or 0))
     made.unit = "day" if days < _SHORT_HISTORY else "week"
     long = "less than 400" if days < _SHORT_HISTORY else "400 or more"
     made.unit_why = f"events span {days} days, {long}: one period is a {made.unit}"
-
-
-_SHORT_HISTORY = 400

@@ -41,7 +41,8 @@ def entity(drafts: Sequence[TableDraft]) -> tuple[str, str]:
             return found[0], f"from the column {column.name}"
     tables = [one for one in drafts if one.kind == "entities"]
     if len(tables) == 1:
-        words = [singular(word) for word in tables[0].name.split("_") if word not in _SAYS_NOTHING]
+        name = tables[0].name if tables[0].base.name.isascii() else tables[0].base.name
+        words = [singular(word) for word in name.split("_") if word not in _SAYS_NOTHING]
         known = [word for word in words if word in ENTITY_WORDS]
         if known or len(words) == 1:
             return (known or words)[-1], f"from the table {tables[0].name}"
@@ -67,5 +68,5 @@ def events(draft: TableDraft) -> tuple[str, str]:
         for word in draft.name.split("_")
         if word not in {"events", "event", "log", "logs", "table", "data"}
     ]
-    last = singular(found[-1]) if found else "event"
+    last = singular(found[-1]) if found and draft.base.name.isascii() else "event"
     return ("event", "events") if last.endswith("ing") else (last, plural(last))

@@ -168,6 +168,18 @@ def test_columns_of_a_period_each_leak_and_one_alone_is_to_be_looked_at() -> Non
     }
 
 
+def test_a_column_of_a_year_with_usage_is_to_be_looked_at_and_one_of_an_earlier_year_is_not() -> None:
+    names = dict.fromkeys(("staff_2022", "staff_2023", "ects_ws2324", "size_2022_2024"), "number")
+    part = entities([("1", None, "2023-01-01", "3", "4", "5", "6")], **names)
+    used = [usage([("1", "2023-03-01")])]
+    with duckdb.connect() as connection:
+        found = leaks.judge_attributes(connection, [part], gather(connection, [part, *used]))
+    assert {one.column: one.sure for one in found} == dict.fromkeys(set(names) - {"staff_2022"}, False)
+    assert found[0].reason == (
+        "of 2023, so it is not known at cutoffs in that year or before (usage begins in 2023)"
+    )
+
+
 PAYING, LIFETIME = says_paying("current_plan"), says_lifetime("total_logins")
 LIFE = "over the whole life (correlation {}), which includes the conversion and everything after it"
 

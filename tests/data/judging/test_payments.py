@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from ml_sys.data.judging import payments
-from tests.data.proposing.small import column, draft, seen
+from tests.data.proposing.small import column, day, draft, seen
 
 
 def test_a_type_of_rows_is_a_text_that_is_named_so():
@@ -189,3 +189,28 @@ def test_only_rows_of_the_table_are_doubted_and_how_to_leave_them_out_is_told():
         rows = [("1", "cancelled", "-9"), ("2", "paid", "9"), ("3", "expired", "0")]
         back = seen(connection, "bills", "id status amount", rows)
         assert payments.doubts(connection, draft("purchases", back, id="id", value="amount")) == []
+
+
+@pytest.mark.parametrize(("name", "never"), [("test", "true"), ("is_trial", "true"), ("livemode", "false")])
+def test_a_yes_or_a_no_may_say_that_a_row_is_a_trial_or_only_a_test(name, never):
+    assert payments.unpaid(column(name, is_flag=True, distinct=2), ["true", "false"]) == [never]
+    assert payments.says_state(column(name, is_flag=True, distinct=2))
+
+
+@pytest.mark.parametrize(
+    ("name", "filled", "is_it"),
+    [("paid_at", 90, True), ("activated_on", 30, True), ("activated_on", 29, False), ("paid_at", 100, False),
+     ("last_paid_at", 90, False), ("created_at", 90, False)],
+)  # fmt: skip
+def test_rows_without_the_day_of_their_payment_were_never_paid(name, filled, is_it):
+    assert payments.is_day_of_payment(day(name, filled)) is is_it
+    with duckdb.connect() as connection:
+        rows = [[at, "2024-01-01", "2024-01-02" if at < filled else None] for at in range(100)]
+        table = seen(connection, "orders", f"id ordered_on {name}", rows)
+        made = draft("purchases", table, id="id", at="ordered_on")
+        made.why["kind"] = "bought"
+        payments.read_paid_rows(connection, made)
+        assert (
+            made.where == payments.paid_rows(connection, table) == (f'"{name}" IS NOT NULL' if is_it else "")
+        )
+    assert made.why["kind"].endswith(f"; rows without {name} were never paid and are not read") is is_it

@@ -11,12 +11,14 @@ import pytest
 
 from ml_sys.data.looking.files import (
     common_folder,
+    encoding_of,
     files_of,
     is_whole_folder,
     kind_of,
     parts_together,
     paths_sql,
 )
+from ml_sys.errors import InputError, UnreadableFileError
 
 
 def tables(folder: Path, *names: str) -> list[list[str]]:
@@ -130,3 +132,39 @@ def test_the_folder_of_files_is_the_nearest_that_holds_them_all() -> None:
     assert common_folder([a]) == common_folder([a, b]) == common_folder([b, a]) == Path("/x/y")
     assert common_folder([b]) == Path("/x/y/z")
     assert common_folder([a, b, c]) == Path("/x")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "found"),
+    [
+        ("id;stadt\n1;Köln\n2;Łódź\n", "utf-8", ""),
+        ("id;stadt\n1;Köln\n2;São Paulo\n", "latin-1", "latin-1"),
+        ("id,stadt\n1,Köln\n", "utf-16", "utf-16"),
+        ("顧客,都道府県\n1,東京都\n", "shift-jis", None),
+        ("用户,城市\n1,北京\n", "gb2312", None),  # all of its bytes are letters of Latin-1
+        ("клиент,город\n1,Москва\n", "cp1251", None),
+    ],
+)
+def test_letters_of_another_alphabet_in_an_old_encoding_are_never_read_as_latin_ones(
+    text: str, encoding: str, found: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "one.csv"
+    path.write_bytes(text.encode(encoding))
+    if found is None:
+        with pytest.raises(UnreadableFileError, match="neither in UTF-8 nor in Latin-1") as caught:
+            encoding_of(path)
+        assert caught.value.hint == "save it as CSV in UTF-8"
+    else:
+        assert encoding_of(path) == found
+
+
+def test_workbooks_are_named_with_what_to_do(tmp_path: Path) -> None:
+    book = tmp_path / "users.XLSX"
+    book.write_bytes(b"PK")
+    todo = "save each of its sheets as a CSV file in UTF-8"
+    for named in (book, tmp_path):
+        with pytest.raises((UnreadableFileError, InputError)) as caught:
+            files_of([str(named)])
+        assert caught.value.hint.endswith(todo)
+    (tmp_path / "events.csv").write_text("id\n1\n", encoding="utf-8")
+    assert files_of([str(tmp_path)])[1] == [f"{book}: skipped, as workbooks are not read: {todo}"]

@@ -71,7 +71,7 @@ def test_what_is_no_table_is_refused_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "b.parquet").write_bytes(b"no parquet")
     with pytest.raises(UnreadableFileError) as caught:
         sniffed(tmp_path / "a.xlsx")
-    assert "export its tables as CSV" in caught.value.hint
+    assert "save each of its sheets as a CSV file" in caught.value.hint
     with pytest.raises(UnreadableFileError):
         sniffed(tmp_path / "b.parquet")
     with pytest.raises(InputError, match="there is no such file") as missing:

@@ -23,6 +23,14 @@ def found(*tables, links=LINKS, asker=None, **answers):
         for one in tables:
             listed = ", ".join(f'"{name}" VARCHAR' for name in one.columns)
             connection.execute(f'CREATE TABLE "{one.name}" ({listed})')
+            filled = ", ".join(
+                f"CASE WHEN i < {each.filled} THEN "
+                + ("'2024-01-01'" if each.looks == "date" else f"'{each.name} ' || i % {each.distinct}")
+                + " END"
+                for each in one.columns.values()
+            )
+            made = f"SELECT {filled} FROM range({one.table.rows}) AS r(i)"  # noqa: S608 - the test's own
+            connection.execute(f'INSERT INTO "{one.name}" {made}')
         return find(connection, tables, links, Answers(**answers), asker or Asker())
 
 
@@ -236,7 +244,8 @@ def test_dates_that_few_have_and_tables_of_few_are_asked_about():
         ("orders.day", ({"orders": "day"}, {}, {}, {})),
         ("users.x", ({}, {"users": "x"}, {}, {})),
         ("X", ({}, {"users": "x"}, {}, {})),
-        ("log.kind=a=b", ({}, {}, {"log": ("kind", "a=b")}, {})),
+        ("log.kind=kind 7", ({}, {}, {"log": ("kind", "kind 7")}, {})),
+        ("log.kind=KIND 7", ({}, {}, {"log": ("kind", "kind 7")}, {})),
     ],
 )
 def test_an_answer_is_a_table_a_column_or_a_kind_of_event(answer, expected):
@@ -257,6 +266,7 @@ def test_an_answer_is_a_table_a_column_or_a_kind_of_event(answer, expected):
         ("users.id", "users.id contains no dates", "name the table of purchases"),
         ("log", "which column is the date of the purchase", "give one of log.a, log.b"),
         ("far.day", "no table or column has this name", "name the table"),  # it leads to nobody
+        ("log.id=id7", "no row of log has this id", "did you mean log.id=id 7? most frequent are id 0, id 1"),
     ],
 )
 def test_an_answer_that_means_nothing_or_several_things_is_refused(answer, said, hint):
@@ -311,3 +321,45 @@ def test_a_table_that_is_made_of_another_takes_no_name_that_is_taken():
     for kind, name in (("periods", ["purchases"]), ("purchases", [])):
         found = Converted(kinds={"log": ("kind", "a")}).derived([draft(kind, base, id="id", at="at")])
         assert [one.name for one in found] == name
+
+
+def test_a_date_of_a_profile_that_all_or_many_have_is_no_conversion_and_one_of_customers_is():
+    links = LinkingColumns(("users", "installs"), {"users": "id", "installs": "id"}, known={"installs": 1.0})
+    with pytest.raises(InputError, match="no table shows who converted"):
+        found(USERS, looked("installs", column("id", distinct=100), day("happened_at")), links=links)
+    few = looked("surveys", column("id", distinct=40), replace(day("answered_on", 40), rows=40), rows=40)
+    links = LinkingColumns(("users", "surveys"), {"users": "id", "surveys": "id"}, known={"surveys": 1.0})
+    with pytest.raises(InputError) as caught:
+        found(USERS, few, links=links)
+    assert caught.value.hint == "answer with --converted surveys"
+    paying = replace(few, table=replace(few.table, name="customers", view="customers"))
+    links = LinkingColumns(
+        ("users", "customers"), {"users": "id", "customers": "id"}, known={"customers": 1.0}
+    )
+    assert found(USERS, paying, links=links).columns == {"customers": "answered_on"}
+
+
+def test_only_entities_that_paid_are_counted_as_buyers():
+    rows = [[at, "2024-01-01", 9 if at < 40 else 0, "paid" if at < 30 else "open"] for at in range(90)]
+    with duckdb.connect() as connection:
+        bills = seen(connection, "invoices", "id day amount status", rows)
+        links = LinkingColumns(("users",), {"users": "id", "invoices": "id"})
+        one = find(connection, [USERS, bills], links, Answers(), Asker())
+    assert one.purchases == {"invoices": "day"}
+    assert one.why.startswith("30 of 100 have rows in it")
+
+
+def test_a_kind_of_event_of_users_is_a_conversion_of_their_entities():
+    connection, table = log(["opened", "purchase"])
+    links = LinkingColumns(("users",), {"users": "id"}, {"log": ("id", "members")}, {"members": "member"})
+    with connection:
+        assert find(connection, [USERS, table], links, Answers(), Asker()).kinds == {
+            "log": ("event", "purchase")
+        }
+        named = find(connection, [USERS, table], links, Answers(converted="log.event=opened"), Asker())
+    assert named.kinds == {"log": ("event", "opened")}
+    base = looked("log", column("id"), day("at"), column("event"))
+    led = looked("log", *base.columns.values(), column("team"))
+    events = draft("events", base, user="id", at="at")
+    (bought,) = named.derived([events], {"log": led})
+    assert (bought.base, bought.roles) == (led, {"at": "at", "id": "team"})

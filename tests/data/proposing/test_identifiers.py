@@ -73,6 +73,7 @@ U = {"distinct": 100}  # a value of its own in every row
         (column("Userid"), True),
         (column("user"), True),
         (column("users"), True),
+        (column("device_serial"), True),
         (column("user_age"), False),  # two words, none of which says that it identifies
         (column("colour"), False),
         (column("colour", **U), True),

@@ -129,6 +129,8 @@ def unfit(one, kind="events", users=(), *, roles=()):
         (column("hour", "whole", low=0, high=90), ""),
         (column("hours", "whole", low=0, high=23), ""),
         (column("day_passes", "whole", low=0, high=23), ""),
+        (column("temperature_c", "number"), "a reading or an average, so adding it up means nothing"),
+        (column("avg_minutes", "number"), "a reading or an average, so adding it up means nothing"),
     ],
 )
 def test_why_a_column_of_events_is_no_measure(one, reason):
@@ -206,6 +208,8 @@ def test_a_running_total_rises_and_never_falls(rows, is_it):
         table = seen(connection, "log", "id at n", rows)
         made = draft("events", table, id="id", at="at")
         assert _is_running_total(connection, made, table.columns["n"]) is is_it
+        of_devices = draft("events", table, user="id", at="at")
+        assert _is_running_total(connection, of_devices, table.columns["n"]) is is_it
 
 
 def test_the_greatest_number_of_a_day_is_held_beside_that_of_the_next():

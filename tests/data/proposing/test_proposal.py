@@ -905,10 +905,10 @@ def test_chinese_tables_with_days_in_three_columns_and_records_in_one_object_nee
     write(tmp_path, {"每日": events, "订单": orders})
     found = proposed(tmp_path)
     assert sorted(kinds(found).items()) == [
-        ("table_6bcf_65e5", "events"), ("table_73a9_5bb6", "entities"), ("table_8ba2_5355", "purchases")
+        ("entities", "entities"), ("purchases", "purchases"), ("usage", "events")
     ]  # fmt: skip
-    assert roles(found, "table_6bcf_65e5") == {"id": "用户ID", "at": "年_月_日"}
-    assert len(rows(found, "table_8ba2_5355")) == sum(one["状态"] == "已支付" for one in orders)
+    assert roles(found, "usage") == {"id": "用户ID", "at": "年_月_日"}
+    assert len(rows(found, "purchases")) == sum(one["状态"] == "已支付" for one in orders)
     assert found.words["entity"] == {"one": "用户", "many": "用户"}
 
 

@@ -7,6 +7,7 @@ import datetime as dt
 import duckdb
 import pytest
 
+from ml_sys.data.judging import payments
 from ml_sys.data.proposing.answers import Answers, Asker
 from ml_sys.data.proposing.conversions import Converted
 from ml_sys.data.proposing.linking import LinkingColumns
@@ -16,7 +17,6 @@ from ml_sys.data.proposing.tables import (
     _began,
     _entities,
     _grid,
-    _types,
     _unlinked,
     choose_period,
     plan,
@@ -164,6 +164,7 @@ def test_all_converted_where_each_row_has_a_day_and_there_are_others(among, fill
         ([day("created_at"), day("opened_on")], {}, "created_at"),
         ([day("created_at"), day("signup_on"), day("joined")], {}, "?"),
         ([day("opened_on"), day("joined")], {}, "?"),
+        ([day("shop_created_at"), day("app_installed_at"), day("signup_on")], {}, "app_installed_at"),
         ([day("x", 20), day("created_at")], {"since": "users.x"}, "x"),
         ([day("x", 20), day("created_at")], {"since": "teams.x"}, "created_at"),
         ([day("seen")], {}, ""),
@@ -191,7 +192,7 @@ def types(*values, type_=""):
         made = draft("purchases", table, id="id", **({"type": type_} if type_ else {}))
         made.why["kind"] = "bought"
         made.where = "x"
-        _types(connection, made, table.columns["status"])
+        payments.read_paid_rows(connection, made)
         return made
 
 
@@ -325,3 +326,17 @@ def test_types_of_purchases_are_few(n, has_type):
         ("log", "id at page", USED),
     )
     assert ("type" in made.of("purchases")[0].roles) == has_type
+
+
+def test_tables_of_another_alphabet_are_called_by_what_they_hold_and_keep_their_names_in_messages():
+    links = LinkingColumns(("顧客",), dict.fromkeys(("顧客", "注文", "利用", "閲覧"), "id"))
+    made = planned(
+        links,
+        ("顧客", "id signup_on size", EVERYBODY),
+        ("注文", "id paid_on", [[at, "2024-03-01"] for at in range(9)]),
+        ("利用", "id at page", USED),
+        ("閲覧", "id at page", USED),
+    )
+    assert [(one.name, one.base.name) for one in made.drafts] == [
+        ("entities", "顧客"), ("purchases", "注文"), ("usage", "利用"), ("usage_2", "閲覧")
+    ]  # fmt: skip
