@@ -77,12 +77,8 @@ class GrowingIndex:
         self._buckets = np.zeros(0, np.uint16)
         self._lock = Lock()
 
-    def add(self, ids: Iterable[str]) -> None:
-        """Add companies."""
-        self.positions(pa.array(ids, pa.string()))
-
     def positions(self, ids: Any) -> NDArray[np.int32]:
-        """Return the position of each id of a `pyarrow.StringArray`, -1 if it is lost."""
+        """Return the position of each id of a `pyarrow.StringArray`, new or not; -1 if it is lost."""
         found = self._index.positions(ids)
         unknown = np.flatnonzero(found < 0)
         if unknown.size:

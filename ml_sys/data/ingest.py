@@ -30,7 +30,7 @@ from ml_sys.data.parts.spill import ROWS_IN_MEMORY
 from ml_sys.data.purchases import converted_by, first_of_each, reject_strangers, unusable
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import latest_form
-from ml_sys.data.snapshot_id import Content
+from ml_sys.data.snapshot_id import Content, arrow_texts
 from ml_sys.data.snapshot_writing import Told, writing
 from ml_sys.errors import MissingColumnError, NotEnoughDataError
 from ml_sys.settings.description import local_time
@@ -269,7 +269,7 @@ def _read(
     else:
         growing = GrowingIndex(unclear)
         for bought in purchases:
-            growing.add(bought.frame[ID])
+            growing.positions(arrow_texts(bought.frame[ID]))
         usage = [run.spilled(name, growing, *room) for name in usage_of]
         read_events(run, schema, events, growing)
         index, order = growing.settled()

@@ -60,7 +60,7 @@ def test_a_few_ids_of_large_numbers_take_little_memory() -> None:
 
 def test_companies_known_by_their_usage_have_positions_as_they_turn_up_and_then_by_id() -> None:
     growing = GrowingIndex(frozenset({"lost"}))
-    growing.add(["m", "lost", "b"])
+    assert growing.positions(pa.array(["m", "lost", "b"])).tolist() == [0, -1, 1]
     assert growing.positions(pa.array(["z", "b", "lost", "a", "z"])).tolist() == [2, 1, -1, 3, 2]
     index, moved = growing.settled()
     assert index.ids.to_pylist() == ["a", "b", "m", "z"]

@@ -215,6 +215,17 @@ def test_entities_may_be_known_by_their_events_alone(tmp_path, parquet):
     assert snapshot.usage_values[:, :3].sum() == len(given["log"])
 
 
+def test_entities_may_be_known_by_purchases_of_several_files(tmp_path):
+    given = {name: table for name, table in tables().items() if name != "teams"}
+    described = {name: table for name, table in TABLES.items() if name != "teams"}
+    folder = tmp_path / "bought"
+    folder.mkdir()
+    for team in ("b", "d"):
+        given["bought"].assign(team=team).to_csv(folder / f"{team}.csv", index=False)
+    _, snapshot = ingested(tmp_path, given, described, files={"bought": str(folder)})
+    assert snapshot.companies["id"].tolist() == ["a", "b", "c", "d"]
+
+
 def test_a_parquet_file_without_rows_is_refused_as_a_text_is(tmp_path):
     given = tables()
     given["log"] = given["log"].iloc[:0]
