@@ -142,26 +142,6 @@ def by_id(companies: pd.DataFrame) -> pd.DataFrame:
     return ordered
 
 
-def without_tables(ids: Sequence[str], form: Form) -> pd.DataFrame:
-    """Return the table of entities of which only the (sorted) ids are known."""
-    frame = pd.DataFrame({ID: np.array(ids, dtype=object)})
-    frame[CONVERTED_ON], frame[VALUE] = np.int32(NEVER_CLOSED), np.nan
-    return frame.assign(**{one.name: np.nan for one in form.attributes})
-
-
-def free_again(companies: pd.DataFrame, as_of: int) -> pd.DataFrame:
-    """Return companies as of a day: those that converted later are prospects."""
-    closed = companies[CONVERTED_ON]
-    later = (closed > as_of) & (closed != NEVER_CLOSED)
-    if not later.any():
-        return companies
-    changed = {
-        CONVERTED_ON: closed.mask(later, np.int32(NEVER_CLOSED)),
-        VALUE: companies[VALUE].mask(later),
-    }
-    return companies.assign(**changed)
-
-
 def _united(tables: Sequence[CompanyRows], said: Sequence[str]) -> pd.DataFrame:
     """Stack tables; missing columns are blank, and a row without a conversion day has not converted."""
     frames = []

@@ -11,18 +11,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from ml_sys.data import ingest_report
 from ml_sys.data.after_export import DatesAfterExport
-from ml_sys.data.companies import free_again, reconcile, without_tables
 from ml_sys.data.company_index import CompanyIndex, GrowingIndex
 from ml_sys.data.coverage import Coverage, ExportDates, date_export
 from ml_sys.data.events.tables import EventsOfTable, kinds_of, opened_events, read_events
-from ml_sys.data.fields import CONVERTED_ON, ID, columns_of, fields_of
+from ml_sys.data.fields import ID, columns_of, fields_of
 from ml_sys.data.ingest_report import CONVERTED, FREE, LINKS, PURCHASES, USAGE, TableRead, span
+from ml_sys.data.ingesting.company_columns import Companies
 from ml_sys.data.ingesting.lateness import late_rows
 from ml_sys.data.ingesting.refusing import refuse_bad
 from ml_sys.data.ingesting.run import IngestRun, OpenTable, without_collecting
+from ml_sys.data.ingesting.uniting import unite
 from ml_sys.data.ingesting.usage_parts import UsageParts
 from ml_sys.data.parts.buckets import Cut, parts_for
 from ml_sys.data.parts.overflow import Overflow
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    import pandas as pd
     from numpy.typing import NDArray
 
     from ml_sys.data.ingest_report import IngestReport
@@ -173,7 +174,7 @@ def ingest(
         cut = Cut.of(index.buckets, partitions or parts_for(n_rows))
         usage = UsageParts(run, index, cut, spills, coverage, overflow)
         usage.sort(dated)
-        closed = companies[CONVERTED_ON].to_numpy()
+        closed = companies.converted_on
         clock = local_time(now, schema.time_zone)
         try:
             export = date_export(usage.over, closed, coverage, as_of=rules.as_of, now=clock)
@@ -197,7 +198,7 @@ def ingest(
             now,
             _converted_later(companies, export),
         )
-        companies = free_again(companies, export.as_of)
+        companies = companies.free_again(export.as_of)
         quarantine = run.quarantine.to_table()
         refuse_bad(run, quarantine, rules.max_rejected_share, artifacts_dir, was_given=export.was_given)
         content = Content(companies, quarantine, export.as_of, form, schema.time_zone)
@@ -217,13 +218,13 @@ def ingest(
     )
 
 
-def _converted_later(companies: pd.DataFrame, export: ExportDates) -> dict[str, int]:
+def _converted_later(companies: Companies, export: ExportDates) -> dict[str, int]:
     """Return conversion days after the export; none if the user gave the day of the export."""
-    closed = companies[CONVERTED_ON]
-    later = companies[(closed > export.as_of) & (closed != NEVER_CLOSED)]
-    if export.was_given or later.empty:
+    closed = companies.converted_on
+    later = np.flatnonzero((closed > export.as_of) & (closed != NEVER_CLOSED))
+    if export.was_given:
         return {}
-    return dict(zip(later[ID], later[CONVERTED_ON].tolist(), strict=True))
+    return dict(zip(companies.ids.take(pa.array(later)).to_pylist(), closed[later].tolist(), strict=True))
 
 
 def _tables(
@@ -251,7 +252,7 @@ def _tables(
 
 def _read(
     run: IngestRun, schema: SchemaSettings, form: Form, stack: ExitStack, room: tuple[Overflow, int]
-) -> tuple[pd.DataFrame, Sequence[Spill], Sequence[EventsOfTable], CompanyIndex]:
+) -> tuple[Companies, Sequence[Spill], Sequence[EventsOfTable], CompanyIndex]:
     """Read all tables; return one row per entity, the usage and event tables, and the index of entities."""
     usage_of = list(schema.of(PeriodTable))
     beside = stack.enter_context(ThreadPoolExecutor(1))
@@ -260,10 +261,10 @@ def _read(
     purchases = [run.purchases(name, table) for name, table in schema.of(PurchaseTable).items()]
     unclear = unusable(purchases)
     events = opened_events(schema, stack)
-    entities = [run.companies(name) for name in schema.of(EntityTable)]
-    if entities:
-        companies, lost = reconcile(entities, form, run.quarantine, unusable=unclear)
-        index = CompanyIndex(companies[ID].to_numpy(dtype=object), lost)
+    if entities := [run.companies(name) for name in schema.of(EntityTable)]:
+        companies, lost = unite(entities, form, run.quarantine, unusable=unclear)
+        del entities
+        index = CompanyIndex(companies.ids, lost)
         usage = [run.spilled(name, index, *room) for name in usage_of]
         read_events(run, schema, events, index)
     else:
@@ -277,10 +278,10 @@ def _read(
             one.log.move(order)
         for table in usage:
             table.move(order)
-        companies = without_tables(index.ids.to_pylist(), form)
+        companies = Companies.without_tables(index.ids, form)
     for one in events:
         one.merge_repeated(run, index)
     if purchases:
-        reject_strangers(purchases, companies[ID], index.lost, run.quarantine)
-        companies = converted_by(companies, first_of_each(purchases))
+        reject_strangers(purchases, index, run.quarantine)
+        companies = converted_by(companies, index, first_of_each(purchases))
     return companies, usage, events, index

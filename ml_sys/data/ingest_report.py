@@ -14,10 +14,9 @@ from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.form import PLAIN_WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    import pandas as pd
     from numpy.typing import NDArray
 
     from ml_sys.data.after_export import DatesAfterExport
@@ -197,7 +196,7 @@ def build(
     tables : sequence of TableRead
         In the order of the description.
     """
-    closed = content.companies["converted_on"].to_numpy()
+    closed = content.companies.converted_on
     reports = {}
     for one in tables:
         rejected, merged = quarantine.rejected(one.name), quarantine.merged(one.name)
@@ -205,8 +204,8 @@ def build(
         blanked = quarantine.blanked(one.name)
         days = one.first_day, one.last_day
         reports[one.name] = TableReport(one.where, one.read, accepted, rejected, merged, blanked, *days)
-    blanks = blank_rates(content.companies, closed, content.form)
-    since = content.companies["since"].to_numpy() if content.form.has_since else None
+    blanks = blank_rates(content.companies.is_blank, closed, content.form)
+    since = content.companies.since if content.form.has_since else None
     told = [note for one in tables for note in quarantine.told_blanked(one.name, one.name)]
     of_usage: Counter[str] = Counter()
     for one in tables:
@@ -259,12 +258,20 @@ def conversion_by_month(
     return tuple(months)
 
 
-def blank_rates(companies: pd.DataFrame, closed: NDArray[np.int32], form: Form) -> tuple[BlankRates, ...]:
-    """Return how often each attribute is blank for customers and for the others."""
+def blank_rates(
+    is_blank: Callable[[str], NDArray[np.bool_]], closed: NDArray[np.int32], form: Form
+) -> tuple[BlankRates, ...]:
+    """Return how often each attribute is blank for customers and for the others.
+
+    Parameters
+    ----------
+    is_blank : callable
+        Takes the name of an attribute, flags the companies of which it is not known.
+    """
     paid = closed != NEVER_CLOSED
     if paid.all() or not paid.any():
         return ()
-    blank = {one.name: companies[one.name].isna().to_numpy() for one in form.attributes}
+    blank = {one.name: is_blank(one.name) for one in form.attributes}
     return tuple(
         BlankRates(name, float(flags[paid].mean()), float(flags[~paid].mean()))
         for name, flags in blank.items()

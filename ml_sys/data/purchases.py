@@ -6,7 +6,7 @@ subtracted from the money of the first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +14,11 @@ import pandas as pd
 
 from ml_sys.data.checking.values import day_text
 from ml_sys.data.fields import AT, CONVERTED_ON, ID, TYPE, VALUE
+from ml_sys.data.ingesting.company_columns import narrow
 from ml_sys.data.quarantine import LOST_COMPANY
 from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.data.snapshot_id import arrow_texts
 from ml_sys.data.usage import UNKNOWN_ID
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.settings.tables import type_key
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ml_sys.data.company_index import CompanyIndex
+    from ml_sys.data.ingesting.company_columns import Companies
     from ml_sys.data.quarantine import Quarantine
     from ml_sys.settings.tables import PurchaseTable
 
@@ -100,26 +104,34 @@ def unusable(tables: Sequence[PurchaseRows]) -> frozenset[str]:
     return bad.difference(*(set(one.frame[ID][one.frame[CONVERTS]]) for one in tables)) if bad else bad
 
 
-def converted_by(companies: pd.DataFrame, first: pd.DataFrame) -> pd.DataFrame:
-    """Let companies convert with their first purchase, unless they had converted before it."""
-    day = first[CONVERTED_ON].reindex(companies[ID]).fillna(NEVER_CLOSED).to_numpy(np.int32)
-    money = first[VALUE].reindex(companies[ID]).to_numpy(np.float64)
-    own, paid = companies[CONVERTED_ON].to_numpy(), companies[VALUE].to_numpy(np.float64)
+def converted_by(companies: Companies, index: CompanyIndex, first: pd.DataFrame) -> Companies:
+    """Let companies convert with their first purchase, unless they had converted before it.
+
+    Parameters
+    ----------
+    index : CompanyIndex
+        Of the companies.
+    first : DataFrame
+        As :func:`first_of_each` returns it.
+    """
+    at = index.positions(arrow_texts(first.index.to_series()))
+    day, money = first[CONVERTED_ON].to_numpy()[at >= 0], first[VALUE].to_numpy(np.float64)[at >= 0]
+    at = at[at >= 0]
+    own, paid = companies.converted_on[at], companies.value[at]
     takes_value = (day < own) | ((day == own) & np.isnan(paid) & (day != NEVER_CLOSED))
-    changed = {CONVERTED_ON: np.minimum(day, own), VALUE: np.where(takes_value, money, paid)}
-    return companies.assign(**changed)
+    closed, value = companies.converted_on.copy(), companies.value.astype(np.float64)
+    closed[at], value[at[takes_value]] = np.minimum(day, own), money[takes_value]
+    return replace(companies, converted_on=closed, value=narrow(value))
 
 
-def reject_strangers(
-    tables: Sequence[PurchaseRows], known: pd.Series, lost: frozenset[str], quarantine: Quarantine
-) -> None:
+def reject_strangers(tables: Sequence[PurchaseRows], index: CompanyIndex, quarantine: Quarantine) -> None:
     """Put purchases of unknown ids into quarantine."""
     for table in tables:
-        strange = table.frame[~table.frame[ID].isin(known)]
+        strange = table.frame[index.positions(arrow_texts(table.frame[ID])) < 0]
         bad = [
             BadRow(
                 line,
-                LOST_COMPANY if name in lost else UNKNOWN_ID,
+                LOST_COMPANY if name in index.lost else UNKNOWN_ID,
                 f"{name},{day_text(at // DAY_MICROSECONDS)},{'' if np.isnan(value) else value}",
             )
             for line, name, at, value in zip(

@@ -22,9 +22,12 @@ from ml_sys.data.checking.columns import buffers
 from ml_sys.data.parts.buckets import BUCKETS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from numpy.typing import NDArray
 
+    from ml_sys.data.ingesting.company_columns import Companies
     from ml_sys.data.usage import UsageRows
     from ml_sys.form import Form
 
@@ -39,8 +42,8 @@ class Content:
 
     Attributes
     ----------
-    companies : pandas.DataFrame
-        As `ml_sys.data.companies.reconcile` returns it.
+    companies : Companies
+        As `ml_sys.data.ingesting.uniting.unite` returns them.
     quarantine : pyarrow.Table
         As `ml_sys.data.quarantine.Quarantine.to_table` returns it.
     as_of : int
@@ -51,7 +54,7 @@ class Content:
         Time zone of the days.
     """
 
-    companies: pd.DataFrame
+    companies: Companies
     quarantine: pa.Table
     as_of: int
     form: Form
@@ -74,7 +77,7 @@ def identity(content: Content, buckets: NDArray[np.uint8]) -> str:
 
 
 def bucket_digests(
-    companies: pd.DataFrame,
+    companies: Mapping[str, Any],
     buckets: NDArray[np.uint16],
     usage: UsageRows,
     counts: np.dtype[Any] | None = None,
@@ -83,8 +86,8 @@ def bucket_digests(
 
     Parameters
     ----------
-    companies : pandas.DataFrame
-        All companies of some buckets, sorted by id.
+    companies : mapping of str to array
+        Columns of all companies of some buckets, sorted by id.
     buckets : ndarray of shape (n,), uint16
         The bucket of each company.
     usage : UsageRows
@@ -102,7 +105,7 @@ def bucket_digests(
     there, sizes = np.unique(buckets, return_counts=True)
     ends = np.cumsum(sizes)
     n_rows = np.bincount(usage.company, minlength=len(order))
-    columns = [_Column.of(companies[name].iloc[order]) for name in companies]
+    columns = [_Column.of(column, order) for column in companies.values()]
     columns.append(_Column.numbers(n_rows[order]))
     first = np.cumsum(n_rows) - n_rows
     n_rows = n_rows[order]
@@ -132,11 +135,11 @@ class _Column:
     ends: NDArray[np.int64] | None = None
 
     @classmethod
-    def of(cls, column: pd.Series[Any]) -> _Column:
-        """Make one from a column."""
-        if column.dtype.kind in "if":
-            return cls.numbers(column.to_numpy())
-        texts = arrow_texts(column)
+    def of(cls, column: Any, order: NDArray[np.intp]) -> _Column:
+        """Make one from a column, in some order."""
+        if isinstance(column, np.ndarray):
+            return cls.numbers(column[order])
+        texts = column.take(pa.array(order))
         return cls(_lengths(texts), buffers(texts)[1], buffers(texts)[0].astype(np.int64))
 
     @classmethod

@@ -35,7 +35,6 @@ from ml_sys.data.snapshot import FOLDER, LATER, LATEST, QUARANTINE_FOLDER, verif
 from ml_sys.data.snapshot_id import (
     SCHEMA_VERSION,
     Content,
-    arrow_texts,
     bucket_digests,
     identity,
     quarantine_identity,
@@ -54,7 +53,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    import pandas as pd
     from numpy.typing import NDArray
 
     from ml_sys.data.usage import UsageRows
@@ -78,8 +76,8 @@ class SnapshotPart:
 
     Attributes
     ----------
-    companies : pandas.DataFrame
-        Sorted by id.
+    companies : mapping of str to array
+        Columns of n companies, sorted by id; see `ml_sys.data.ingesting.company_columns.Companies.part`.
     position : ndarray of shape (n,), int32
         Position of each company among all companies, ascending.
     buckets : ndarray of shape (n,), uint16
@@ -88,7 +86,7 @@ class SnapshotPart:
         By position of the company here, sorted by company and stamp.
     """
 
-    companies: pd.DataFrame
+    companies: Mapping[str, Any]
     position: NDArray[np.int32]
     buckets: NDArray[np.uint16]
     usage: UsageRows
@@ -137,9 +135,10 @@ class Writing:
     def add(self, number: int, part: SnapshotPart, form: Form) -> None:
         """Write one part; several may be written side by side."""
         companies, usage, names, counts = part.companies, part.usage, form.measure_names, values_dtype(form)
-        told: dict[str, Any] = {str(name): _told(name, column) for name, column in companies.items()}
+        n_companies = len(part.position)
+        told: dict[str, Any] = {name: _told(name, column) for name, column in companies.items()}
         if len(self._sizes) > 1:
-            n_rows = np.bincount(usage.company, minlength=len(companies)).astype(np.int32)
+            n_rows = np.bincount(usage.company, minlength=n_companies).astype(np.int32)
             told |= {POSITION: part.position, N_ROWS: n_rows}
         counted: dict[str, Any] = {
             "company": usage.company,
@@ -149,7 +148,7 @@ class Writing:
         encoding = _USAGE_ENCODING | {"column_encoding": dict.fromkeys(("company", *names), _PACKED)}
         self._write(pa.table(told), names_of(COMPANIES, len(self._sizes))[number])
         self._write(pa.table(counted), names_of(USAGE, len(self._sizes))[number], **encoding)
-        self._sizes[number] = len(companies), len(usage.stamp)
+        self._sizes[number] = n_companies, len(usage.stamp)
         self._buckets += bucket_digests(companies, part.buckets, usage, counts)
 
     def finish(self, content: Content, told: Told) -> tuple[Path, bool]:
@@ -198,7 +197,7 @@ class Writing:
             "sources": dict(told.sources),
             "read": dict(told.read),
             "companies": len(content.companies),
-            "customers": int((content.companies["converted_on"] != NEVER_CLOSED).sum()),
+            "customers": int((content.companies.converted_on != NEVER_CLOSED).sum()),
             "usage_rows": sum(n_rows for _, n_rows in self._sizes),
             "quarantined": content.quarantine.num_rows,
             "parts": [{"companies": n, "usage_rows": n_rows} for n, n_rows in self._sizes],
@@ -241,12 +240,9 @@ def keep_quarantine(quarantine: pa.Table, artifacts_dir: Path) -> Path:
     return path
 
 
-def _told(name: Any, column: pd.Series[Any]) -> Any:
+def _told(name: str, column: Any) -> Any:
     """Convert a column of companies for storage: days as dates, numbers and texts unchanged."""
-    if name in _DAYS:
-        days = column.to_numpy()
-        return pa.array(days, mask=days == _DAYS[name]).cast(pa.date32())
-    return column.to_numpy() if column.dtype.kind == "f" else arrow_texts(column)
+    return pa.array(column, mask=column == _DAYS[name]).cast(pa.date32()) if name in _DAYS else column
 
 
 @contextmanager

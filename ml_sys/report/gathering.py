@@ -177,7 +177,8 @@ def quality_of(snapshot: Snapshot | Outline) -> Quality:
     quarantined: dict[str, dict[str, int]] = {name: {} for name in manifest.get("read", {})}
     for one in sorted(counts, key=lambda row: (-row["count_all"], row["reason"])):
         quarantined.setdefault(one["table"], {})[one["reason"]] = one["count_all"]
-    blanks = blank_rates(snapshot.companies, snapshot.closed, snapshot.form)
+    companies = snapshot.companies
+    blanks = blank_rates(lambda name: companies[name].isna().to_numpy(), snapshot.closed, snapshot.form)
     return Quality(
         companies=len(snapshot.companies),
         customers=int((snapshot.closed != NEVER_CLOSED).sum()),

@@ -7,13 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml_sys.data.coverage import Coverage
 from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.ingest_report import IngestReport
-from ml_sys.data.schema import CUSTOMERS, NONCUSTOMERS, USAGE
+from ml_sys.data.ingesting.company_columns import Companies, Texts, narrow
+from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, NONCUSTOMERS, USAGE
 from ml_sys.data.snapshot import QUARANTINE
+from ml_sys.data.snapshot_id import arrow_texts
 from ml_sys.data.sources import FileSource
 from ml_sys.settings import SchemaSettings
 from ml_sys.settings.description import default_form
@@ -97,6 +102,24 @@ class Tables:
         origin = Origin(source, schema, {name: asked.pop(name) for name in _ORIGIN})
         rules = Rules(**{name: asked.pop(name) for name in _RULES})
         return ingest(origin, rules, asked.pop("artifacts_dir"), **asked)
+
+
+def companies_of(frame: pd.DataFrame) -> Companies:
+    """Return the companies of a frame, as ingest holds them; columns that it lacks are blank."""
+    n = len(frame)
+    known = {name: column.to_numpy() for name, column in frame.items()}
+    known = {"id": [""] * n, "converted_on": [NEVER_CLOSED] * n, "value": [np.nan] * n} | known
+    days = {name: np.array(known[name], np.int32) for name in ("converted_on", "since") if name in known}
+    attributes = {
+        str(name): narrow(column.to_numpy(np.float64))
+        if column.dtype.kind in "if"
+        else Texts.of(arrow_texts(column))
+        for name, column in frame.items()
+        if name not in {"id", "value", *days}
+    }
+    ids = pa.array(list(known["id"]), pa.string())
+    value = narrow(np.array(known["value"], np.float64))
+    return Companies(ids, days["converted_on"], value, days.get("since"), attributes)
 
 
 def quarantined(report: IngestReport) -> list[tuple[str, int, str]]:

@@ -13,15 +13,12 @@ from ml_sys.data.companies import (
     CUSTOMER_IN_QUARANTINE,
     CompanyRows,
     by_id,
-    free_again,
     reconcile,
-    without_tables,
 )
 from ml_sys.data.quarantine import MERGED_CUSTOMER, MERGED_DUPLICATE, Quarantine
 from ml_sys.data.schema import CUSTOMERS, NEVER_BEGAN, NEVER_CLOSED, NONCUSTOMERS
 from ml_sys.form import Attribute, Form
 from ml_sys.settings import SchemaSettings
-from ml_sys.settings.description import default_form
 
 FREE = ("line", "id", "alexa_rank", "employee_range", "industry")
 PAID = ("line", "id", "converted_on", "value", "alexa_rank", "employee_range", "industry")
@@ -79,16 +76,6 @@ def test_a_customer_takes_nothing_of_which_its_other_rows_contradict_each_other(
     assert companies["alexa_rank"].tolist() == [5.0, 7.0]
     assert companies["employee_range"].isna().tolist() == [True, False]
     assert companies["employee_range"][1] == "1"
-
-
-@pytest.mark.parametrize(("as_of", "free"), [(99, [True, True]), (100, [False, True]), (101, [False, False])])
-def test_a_company_that_became_a_customer_after_a_day_was_free_on_it(as_of: int, free: list[bool]) -> None:
-    companies = pd.DataFrame(
-        {"converted_on": np.array([100, 101, NEVER_CLOSED], np.int32), "value": [1.0, 2.0, np.nan]}
-    )
-    then = free_again(companies, as_of)
-    assert (then["converted_on"][:2] == NEVER_CLOSED).tolist() == free
-    assert then["value"][:2].isna().tolist() == free
 
 
 def test_who_is_said_to_have_paid_in_a_way_that_cannot_be_used_is_no_prospect() -> None:
@@ -193,12 +180,3 @@ def test_companies_are_sorted_by_the_bytes_of_their_ids_and_keep_what_is_theirs(
     assert ordered["id"].tolist() == sorted(frame["id"], key=str.encode)
     assert ordered["value"].tolist() == [6.0, 2.0, 5.0, 3.0, 4.0, 1.0, 0.0]
     assert ordered.index.tolist() == list(range(7))
-
-
-def test_of_entities_without_a_table_only_the_ids_are_known() -> None:
-    form = default_form()
-    found = without_tables(["a", "b"], form)
-    assert found.columns.tolist() == ["id", "converted_on", "value", *(one.name for one in form.attributes)]
-    assert found["id"].tolist() == ["a", "b"]
-    assert (found["converted_on"].tolist(), found["converted_on"].dtype) == ([NEVER_CLOSED] * 2, np.int32)
-    assert found.drop(columns=["id", "converted_on"]).isna().all(axis=None)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from ml_sys.data.companies import CONFLICT, CUSTOMER_IN_QUARANTINE
+from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.ingest_counts import ingest_counts
 from ml_sys.data.purchases import PurchaseRows, converted_by, first_of_each, unusable
 from ml_sys.data.quarantine import LOST_COMPANY
@@ -23,6 +24,7 @@ from ml_sys.errors import MissingColumnError, TooManyRejectedError
 from ml_sys.form import form_from_plain
 from ml_sys.settings import SchemaSettings
 from tests.data.described import VISITS, day, ingested, told, write
+from tests.data.tables import companies_of
 
 EDTECH = Path(__file__).parents[3] / "shared" / "data" / "edtech"
 TEAMS = {"kind": "entities", "id": "team", "since": "born"}
@@ -143,11 +145,12 @@ def test_a_purchase_before_the_day_that_a_table_names_is_the_conversion(tmp_path
     table = PurchaseRows("bought", rows, "bought.csv", frozenset({"a", "q"}))
     assert unusable([table]) == {"q"}
     companies = pd.DataFrame({"id": ["a", "b"], "converted_on": np.int32(day("2024-03-05")), "value": 1.0})
-    found = converted_by(companies, first_of_each([table]))
-    assert found["converted_on"].tolist() == [day("2024-03-02"), day("2024-03-05")]
-    assert found["value"].tolist() == [9, 1]
+    index, first = CompanyIndex(["a", "b"], frozenset()), first_of_each([table])
+    found = converted_by(companies_of(companies), index, first)
+    assert found.converted_on.tolist() == [day("2024-03-02"), day("2024-03-05")]
+    assert found.value.tolist() == [9, 1]
     earlier = companies.assign(converted_on=np.int32(day("2024-03-01")))
-    assert converted_by(earlier, first_of_each([table]))["value"].tolist() == [1, 1]
+    assert converted_by(companies_of(earlier), index, first).value.tolist() == [1, 1]
 
 
 def test_since_is_the_earliest_day_and_conversions_by_it_are_said(tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.purchases import (
     PurchaseRows,
     converted_by,
@@ -22,6 +23,7 @@ from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.usage import UNKNOWN_ID
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.settings.tables import PurchaseTable
+from tests.data.tables import companies_of
 
 
 @pytest.mark.parametrize(
@@ -44,9 +46,9 @@ def test_the_earlier_day_counts_with_its_money_and_on_one_day_what_the_table_of_
     first = pd.DataFrame(
         {"converted_on": np.array([bought or 1], np.int32), "value": [9.0]}, index=["a" if bought else "b"]
     )
-    found = converted_by(companies, first)
-    assert found["converted_on"].tolist() == [converted_on]
-    np.testing.assert_array_equal(found["value"], [value])
+    found = converted_by(companies_of(companies), CompanyIndex(["a"], frozenset()), first)
+    assert found.converted_on.tolist() == [converted_on]
+    np.testing.assert_array_equal(found.value, [value])
 
 
 def bought(*rows: tuple[str, float, float], **described: object) -> PurchaseRows:
@@ -77,7 +79,7 @@ def test_what_was_given_back_adds_up_to_the_same_in_whichever_order_it_is_read()
 def test_purchases_of_nobody_stand_in_quarantine_as_they_were() -> None:
     quarantine = Quarantine()
     table = bought(("a", 1, 2), ("gone", 2.5, np.nan), ("who", 3, 4.5))
-    reject_strangers([table], pd.Series(["a"]), frozenset({"gone"}), quarantine)
+    reject_strangers([table], CompanyIndex(["a"], frozenset({"gone"})), quarantine)
     assert {(row["line"], row["reason"], row["raw"]) for row in quarantine.to_table().to_pylist()} == {
         (3, LOST_COMPANY, "gone,1970-01-03,"),
         (4, UNKNOWN_ID, "who,1970-01-04,4.5"),
@@ -148,4 +150,5 @@ def test_all_that_is_given_back_before_the_next_purchase_comes_off() -> None:
 def test_who_never_bought_has_no_money_of_a_purchase() -> None:
     companies = pd.DataFrame({"id": ["a"], "converted_on": np.int32(NEVER_CLOSED), "value": [np.nan]})
     first = pd.DataFrame({"converted_on": np.array([NEVER_CLOSED], np.int32), "value": [9.0]}, index=["a"])
-    assert converted_by(companies, first)["value"].isna().all()
+    found = converted_by(companies_of(companies), CompanyIndex(["a"], frozenset()), first)
+    assert np.isnan(found.value).all()

@@ -21,7 +21,7 @@ from ml_sys.data.snapshot_id import Content, arrow_texts, bucket_digests, identi
 from ml_sys.data.usage import UsageRows
 from ml_sys.form import Words
 from ml_sys.settings.description import default_form
-from tests.data.tables import Tables, usage_row
+from tests.data.tables import Tables, companies_of, usage_row
 
 FORM = default_form()
 
@@ -93,18 +93,23 @@ def usage(**changes: Any) -> UsageRows:
     return replace(rows, **changes)
 
 
+def companies() -> pd.DataFrame:
+    closed = np.array([5, NEVER_CLOSED], dtype=np.int32)
+    return pd.DataFrame(
+        {"id": ["a", "b"], "converted_on": closed, "value": [1.0, np.nan], "industry": ["x", None]}
+    )
+
+
 def content(**changes: Any) -> Content:
-    companies = pd.DataFrame({"id": ["a", "b"], "value": [1.0, np.nan], "industry": ["x", None]})
-    companies.insert(1, "converted_on", np.array([5, NEVER_CLOSED], dtype=np.int32))
     bad = Quarantine()
     bad.add("usage", "u.csv", [BadRow(4, "late", "a,9")])
-    return replace(Content(companies, bad.to_table(), 100, FORM), **changes)
+    return replace(Content(companies_of(companies()), bad.to_table(), 100, FORM), **changes)
 
 
 def named(usage_rows: UsageRows | None = None, **changes: Any) -> str:
     said = content(**changes)
-    buckets = buckets_of(arrow_texts(said.companies["id"]))
-    return identity(said, bucket_digests(said.companies, buckets, usage_rows or usage()))
+    buckets, told = buckets_of(said.companies.ids), said.companies.part(np.arange(len(said.companies)))
+    return identity(said, bucket_digests(told, buckets, usage_rows or usage()))
 
 
 def other(table: str, file: str, line: int, reason: str, raw: str) -> pa.Table:
@@ -114,7 +119,7 @@ def other(table: str, file: str, line: int, reason: str, raw: str) -> pa.Table:
 
 
 def with_column(name: str, values: Any) -> dict[str, Any]:
-    return {"companies": content().companies.assign(**{name: values})}
+    return {"companies": companies_of(companies().assign(**{name: values}))}
 
 
 @pytest.mark.parametrize(
@@ -165,7 +170,11 @@ def test_a_bucket_is_named_by_its_companies_in_their_order_and_the_usage_of_each
         np.array([0, 0, 2, 3, 4, 4], np.int32), np.arange(6) * 7, np.arange(12, dtype=np.int32).reshape(6, 2),
         np.arange(6),
     )  # fmt: skip
-    found = bucket_digests(companies, buckets, rows)
+    told = {
+        name: arrow_texts(column) if name != "value" else column.to_numpy()
+        for name, column in companies.items()
+    }
+    found = bucket_digests(told, buckets, rows)
     assert np.flatnonzero(found.any(axis=1)).tolist() == [0, 1]
     for bucket, inside in ((0, [1, 3]), (1, [0, 2, 4])):
         digest = hashlib.sha256(str(len(inside)).encode())

@@ -12,9 +12,8 @@ from ml_sys.text import counted, with_article
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import pandas as pd
-
     from ml_sys.data.ingest_report import BlankRates, TableRead
+    from ml_sys.data.ingesting.company_columns import Companies
     from ml_sys.data.ingesting.usage_seen import UsageSeen
     from ml_sys.data.snapshot_id import Content
     from ml_sys.form import Words
@@ -54,7 +53,7 @@ def notes_on(
         if one.no_purchases
     ]
     companies = content.companies
-    unpaid, words = int((companies["value"] <= 0).sum()), content.form.words
+    unpaid, words = int((companies.value <= 0).sum()), content.form.words
     if unpaid:
         of_none = f"with {with_article(words.value)} of zero or less"
         kept = words.customer.counted(unpaid, f"{of_none} is", f"{of_none} are")
@@ -81,9 +80,11 @@ def notes_on(
     return notes
 
 
-def _of_beginnings(companies: pd.DataFrame, words: Words) -> list[str]:
+def _of_beginnings(companies: Companies, words: Words) -> list[str]:
     """Note conversions with nothing before them to learn from, and unknown first days."""
-    closed, since = companies["converted_on"].to_numpy(), companies["since"].to_numpy()
+    closed, since = companies.converted_on, companies.since
+    if since is None:
+        return []
     dated = (closed != NEVER_CLOSED) & (since != NEVER_BEGAN)
     first_day, before = int((dated & (closed == since)).sum()), int((dated & (closed < since)).sum())
     unknown, notes = int((since == NEVER_BEGAN).sum()), []

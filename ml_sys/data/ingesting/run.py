@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 
 from ml_sys.data.checking.validate import Checked, check_part
-from ml_sys.data.companies import CompanyRows
 from ml_sys.data.events.links import Links, links_of
+from ml_sys.data.ingesting.uniting import EntityRows
 from ml_sys.data.parts.spill import Dealt, Spill
 from ml_sys.data.purchases import CONVERTS, PurchaseRows, judged
 from ml_sys.data.quarantine import Quarantine
@@ -115,14 +115,17 @@ class IngestRun:
         first = islice(opened.raw.parts, _AHEAD)
         self._begun[table] = [pool.submit(check_part, part, opened.fields) for part in first]
 
-    def companies(self, table: str) -> CompanyRows:
+    def companies(self, table: str) -> EntityRows:
         """Read a table of entities."""
-        frame, bad_ids = self._frame(table)
-        return CompanyRows(table, frame, self.opened[table].where, bad_ids)
+        place = self.place(table)
+        return EntityRows.joined(list(self.checked(table, lambda checked: EntityRows.of(*place, checked))))
 
     def purchases(self, table: str, described: PurchaseTable) -> PurchaseRows:
         """Read a table of purchases, and count the rows that are not purchases."""
-        frame, bad_ids = self._frame(table)
+        parts = list(self.checked(table, lambda checked: checked))
+        frames = [pd.DataFrame({"line": part.lines} | _as_objects(part.columns)) for part in parts]
+        frame = pd.concat(frames, ignore_index=True)
+        bad_ids = frozenset(name for part in parts for name in part.bad_ids)
         frame = judged(frame, described)
         self.no_purchases[table] = int((~frame[CONVERTS]).sum())
         return PurchaseRows(table, frame, self.opened[table].where, bad_ids)
@@ -164,12 +167,6 @@ class IngestRun:
         """Keep one row of each company and stamp."""
         place = self.place(usage.measures.table)
         return usage.with_rows(one_per_stamp(usage.rows, index, place, self.quarantine))
-
-    def _frame(self, table: str) -> tuple[pd.DataFrame, frozenset[str]]:
-        parts = list(self.checked(table, lambda checked: checked))
-        frames = [pd.DataFrame({"line": part.lines} | _as_objects(part.columns)) for part in parts]
-        bad_ids = frozenset(name for part in parts for name in part.bad_ids)
-        return pd.concat(frames, ignore_index=True), bad_ids
 
     def checked(self, table: str, then: Callable[[Checked], _T]) -> Iterator[_T]:
         """Check the parts of a table in parallel, and yield the results of ``then`` in order."""

@@ -17,11 +17,11 @@ from ml_sys.data.usage import UsageRows, one_per_stamp, set_aside, united
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import pandas as pd
     from numpy.typing import NDArray
 
     from ml_sys.data.company_index import CompanyIndex
     from ml_sys.data.coverage import Coverage, ExportDates
+    from ml_sys.data.ingesting.company_columns import Companies
     from ml_sys.data.ingesting.run import IngestRun, UsageOfTable
     from ml_sys.data.parts.overflow import Overflow, Stored
     from ml_sys.data.parts.spill import Spill
@@ -104,7 +104,7 @@ class UsageParts:
         self._events.clear()  # they were needed for dating only
 
     def store(
-        self, begun: Writing, companies: pd.DataFrame, form: Form, events: Sequence[UsageOfTable]
+        self, begun: Writing, companies: Companies, form: Form, events: Sequence[UsageOfTable]
     ) -> UsageSeen:
         """Write all parts.
 
@@ -127,7 +127,7 @@ class UsageParts:
             del tables
             rows = replace(rows, company=self._cut.local[rows.company])
             mine = self._cut.members(number)
-            begun.add(number, SnapshotPart(companies.iloc[mine], mine, self._index.buckets[mine], rows), form)
+            begun.add(number, SnapshotPart(companies.part(mine), mine, self._index.buckets[mine], rows), form)
             return mine, UsageSeen.of(rows, len(mine))
 
         return UsageSeen.joined(self._each(write), len(companies))

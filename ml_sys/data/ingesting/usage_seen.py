@@ -30,13 +30,13 @@ class UsageSeen:
     n_rows : int
     days : (int, int) or None
         First and last stamp, in days since 1970-01-01; None if there are no rows.
-    active_from : ndarray of shape (n_companies,), int64
+    active_from : ndarray of shape (n_companies,), int32
         Day of each company's first row that is not all zero; `NEVER_ACTIVE` if there is none.
     """
 
     n_rows: int
     days: tuple[int, int] | None
-    active_from: NDArray[np.int64]
+    active_from: NDArray[np.int32]
 
     @classmethod
     def of(cls, usage: UsageRows, n_companies: int) -> UsageSeen:
@@ -47,7 +47,7 @@ class UsageSeen:
         active = np.flatnonzero(counts)
         company = usage.company[active]
         first = active[np.append(True, company[1:] != company[:-1])] if active.size else active
-        active_from = np.full(n_companies, NEVER_ACTIVE, np.int64)
+        active_from = np.full(n_companies, NEVER_ACTIVE, np.int32)
         active_from[usage.company[first]] = usage.stamp[first] // DAY_MICROSECONDS
         days = None
         if len(usage.stamp):
@@ -58,7 +58,7 @@ class UsageSeen:
     @classmethod
     def joined(cls, parts: Iterable[tuple[NDArray[np.int32], UsageSeen]], n_companies: int) -> UsageSeen:
         """Join parts, each with the positions of its companies among all."""
-        n_rows, days, active_from = 0, None, np.full(n_companies, NEVER_ACTIVE, np.int64)
+        n_rows, days, active_from = 0, None, np.full(n_companies, NEVER_ACTIVE, np.int32)
         for members, seen in parts:
             n_rows += seen.n_rows
             active_from[members] = seen.active_from

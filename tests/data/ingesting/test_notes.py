@@ -16,6 +16,7 @@ from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot_id import Content
 from ml_sys.data.usage import UNFINISHED
 from ml_sys.form import Attribute, Form, Noun, Words
+from tests.data.tables import companies_of
 
 AS_OF = 18_300  # 8 February 2020
 
@@ -23,7 +24,7 @@ AS_OF = 18_300  # 8 February 2020
 def content(*, form: Form | None = None, **columns: list[float]) -> Content:
     n = len(next(iter(columns.values()), [0]))
     told = {"converted_on": [NEVER_CLOSED] * n, "value": [np.nan] * n, "since": [NEVER_BEGAN] * n} | columns
-    return Content(pd.DataFrame(told), Quarantine().to_table(), AS_OF, form or Form())
+    return Content(companies_of(pd.DataFrame(told)), Quarantine().to_table(), AS_OF, form or Form())
 
 
 def noted(
@@ -36,7 +37,7 @@ def noted(
     **rejected: int,
 ) -> list[str]:
     reasons = {UNFINISHED: rejected["unfinished"]} if rejected else {}
-    usage = UsageSeen(int(last is not None), None if last is None else (last, last), np.zeros(0, np.int64))
+    usage = UsageSeen(int(last is not None), None if last is None else (last, last), np.zeros(0, np.int32))
     return notes_on(said, usage, blanks, tables, reasons, usage_end)
 
 
