@@ -220,8 +220,9 @@ def _from_column(one: Attribute, column: pd.Series) -> NDArray[Any]:
     if one.kind in NUMERIC:
         numbers: NDArray[np.float64] = column.to_numpy(dtype=np.float64, na_value=np.nan)
         return numbers
-    blank = column.isna().tolist()
-    return _values(one, [None if gone else value for value, gone in zip(column, blank, strict=True)])
+    code, levels = column.factorize()  # so that a text is there once, however many rows have it
+    texts: NDArray[np.object_] = np.array([*map(str, levels), None], dtype=object)[code]
+    return texts
 
 
 def _from_arrow(one: Attribute, column: Any) -> NDArray[Any]:

@@ -345,3 +345,13 @@ def test_features_of_an_attribute_are_named_by_its_kind_and_tell_its_blanks() ->
         {"size": "size"},
     ]
     assert telling_blanks([plain, logged, ranked, category, ranged], {"log_staff"}) == {"staff": "log_staff"}
+
+
+def test_a_text_is_kept_once_however_many_entities_have_it() -> None:
+    companies = pd.DataFrame({one.name: [None, "a b", None, "a b", "c"] for one in DESCRIBED})
+    texts = [one for one in DESCRIBED if one.kind in {"category", "range", "ordered"}]
+    columns = Attributes.from_companies(companies.astype("str"), tuple(texts)).columns
+    assert texts
+    for column in columns:
+        assert column.tolist() == [None, "a b", None, "a b", "c"]
+        assert column[1] is column[3]

@@ -43,41 +43,43 @@ ROWS_KEPT = 16_000_000
 
 @dataclass(frozen=True)
 class _Laid:
-    """Some entities whose usage lies in a file.
+    """Some entities whose usage lies in a file; all else about them is known of every entity.
 
     Attributes
     ----------
-    part : InputPart
-        Without usage.
-    n_rows : ndarray of shape (n,), intp
+    companies : ndarray of shape (n,), int32
+        Their positions among all entities.
+    n_rows : ndarray of shape (n,), int32
         Of each.
+    like : UsageLog
+        Without rows, of their types. Its arrays are its own, so that it keeps no others alive.
     """
 
-    part: InputPart
-    n_rows: NDArray[np.intp]
+    companies: NDArray[np.int32]
+    n_rows: NDArray[np.int32]
+    like: UsageLog
     path: Path
 
     @classmethod
     def down(cls, part: InputPart, path: Path) -> _Laid:
         """Write usage into a file."""
         log = part.inputs.usage
-        n_rows = np.bincount(log.company, minlength=log.n_companies)
+        n_rows = np.bincount(log.company, minlength=log.n_companies).astype(np.int32)
         with storage_errors(path.parent), path.open("wb") as file:
             for column in (log.day, log.values):
                 file.write(np.ascontiguousarray(column).data)
-        bare = replace(log, company=log.company[:0], day=log.day[:0], values=log.values[:0].copy())
-        return cls(replace(part, inputs=replace(part.inputs, usage=bare)), n_rows, path)
+        none = np.zeros(0, dtype=np.intp)
+        like = replace(log, company=log.company[none], day=log.day[none], values=log.values[none])
+        return cls(part.companies, n_rows, like, path)
 
-    def read(self) -> InputPart:
-        """Return the entities with their usage."""
-        bare, n = self.part.inputs.usage, int(self.n_rows.sum())
-        n_measures = bare.values.shape[1]
+    def read(self) -> UsageLog:
+        """Return the usage."""
+        n, n_measures = int(self.n_rows.sum()), self.like.values.shape[1]
         with storage_errors(self.path.parent), self.path.open("rb") as file:
-            day = np.fromfile(file, bare.day.dtype, n)
-            values = np.fromfile(file, bare.values.dtype, n * n_measures).reshape(n, n_measures)
-        company = np.repeat(np.arange(bare.n_companies, dtype=np.int32), self.n_rows)
-        usage = replace(bare, company=company, day=day, values=values)
-        return replace(self.part, inputs=replace(self.part.inputs, usage=usage))
+            day = np.fromfile(file, self.like.day.dtype, n)
+            values = np.fromfile(file, self.like.values.dtype, n * n_measures).reshape(n, n_measures)
+        company = np.repeat(np.arange(self.n_rows.size, dtype=np.int32), self.n_rows)
+        return replace(self.like, company=company, day=day, values=values)
 
 
 class _Kept:
@@ -168,7 +170,7 @@ class StoredInputs:
         in_memory = sum(self.stored.n_rows) <= ROWS_KEPT
         for numbers in self._together():
             known = self._kept.parts.get(numbers)
-            found = known.read() if isinstance(known, _Laid) else known or self._read(numbers)
+            found = self._again(known) if isinstance(known, _Laid) else known or self._read(numbers)
             if known is None:
                 self._kept.keep(numbers, found, in_memory=in_memory)
             yield found
@@ -193,6 +195,11 @@ class StoredInputs:
             found[-1].append(number)
             rows += more
         return [tuple(one) for one in found]
+
+    def _again(self, laid: _Laid) -> InputPart:
+        who = laid.companies
+        own = self.attributes.take(who)
+        return InputPart(who, FeatureInputs.of_log(laid.read(), own, self.spec, self.since[who]))
 
     def _read(self, numbers: tuple[int, ...]) -> InputPart:
         return _united([self._one(number) for number in numbers])

@@ -6,6 +6,7 @@ import gc
 import pickle
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -158,6 +159,12 @@ def test_what_was_read_of_much_is_read_from_a_file_of_its_own_and_says_the_same(
             np.testing.assert_array_equal(one, other)
     assert len(first) > 1
     assert any(tmp_path.iterdir())
-    del much, part, again
+    held = [
+        weakref.ref(getattr(one.inputs.usage, name)) for one in first for name in ("company", "day", "values")
+    ]
+    del first, part, one, other
+    gc.collect()
+    assert not any(one() is not None for one in held)  # what lies in a file is not in memory as well
+    del much, again
     gc.collect()
     assert not any(tmp_path.iterdir())
