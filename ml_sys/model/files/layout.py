@@ -9,7 +9,7 @@ import json
 from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
-from zipfile import ZipFile
+from zipfile import ZipFile, ZipInfo
 
 from ml_sys.days import Period
 from ml_sys.errors import MlsysError, SchemaDriftError
@@ -18,7 +18,7 @@ from ml_sys.form import PLAIN_WORDS, Form, Words, form_from_plain
 from ml_sys.resolve import refuse_unnamed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ml_sys.model.files.artifact import Artifact
 
@@ -26,6 +26,8 @@ PIPELINE, BOOSTER, SCORER = "pipeline.skops", "booster.json", "scorer.json"
 METRICS, HOLDOUT, SETTINGS, CARD = "metrics.json", "holdout.parquet", "settings.toml", "card.md"
 GOLDEN, CANARIES = "golden.json", "canaries.json"
 REPORT, EVIDENCE = "report.html", "evidence.json"
+# The file in a Pipeline file that says what the others are.
+_SCHEMA = "schema.json"
 
 
 def feature_spec(artifact: Artifact) -> FeatureSpec:
@@ -112,6 +114,41 @@ def drift(spec: FeatureSpec, schema: Mapping[str, Any]) -> str:
 def as_json(content: Any) -> bytes:
     """Return plain data as the bytes of a JSON file that people can read."""
     return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
+
+
+def settled(content: bytes) -> bytes:
+    """Return a Pipeline file with names that say nothing, so that the same Pipeline has the same bytes.
+
+    skops names objects and their files by where the objects lay in memory, and files have the time at which
+    they were packed. Here they are numbered in the order in which the schema has them, and have no time.
+    """
+    with ZipFile(BytesIO(content)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    schema, numbers = json.loads(files.pop(_SCHEMA)), dict[Any, int]()
+    names = {name: name for name in files}
+    for node in _nodes(schema):
+        for key, value in node.items():
+            if key == "__id__":
+                # Whether equal texts or numbers are one object is a matter of chance, and of no account.
+                who = (value, len(numbers)) if node.get("__loader__") == "JsonNode" else value
+                node[key] = numbers.setdefault(who, len(numbers))
+            elif isinstance(value, str) and value in files:
+                stem, dot, suffix = value.partition(".")
+                names[value] = node[key] = f"{numbers.setdefault(stem, len(numbers))}{dot}{suffix}"
+    packed = BytesIO()
+    with ZipFile(packed, "w") as archive:
+        for name, held in files.items():
+            archive.writestr(ZipInfo(names[name]), held)
+        archive.writestr(ZipInfo(_SCHEMA), json.dumps(schema, indent=2))
+    return packed.getvalue()
+
+
+def _nodes(plain: Any) -> Iterator[dict[str, Any]]:
+    """Yield every mapping of plain data, those that hold others first."""
+    if isinstance(plain, dict):
+        yield plain
+    for one in plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list) else ():
+        yield from _nodes(one)
 
 
 def unpacked_as_held(content: bytes) -> bytes:

@@ -38,6 +38,7 @@ from ml_sys.model.files.layout import (
     SCORER,
     SETTINGS,
     as_json,
+    settled,
     unpacked_as_held,
     usable_spec,
 )
@@ -102,7 +103,7 @@ def model_files(
     ArtifactError
         If the Pipeline holds a type that would not be loaded again.
     """
-    pipeline = skops.io.dumps(_without_trees(model.pipeline))
+    pipeline = settled(skops.io.dumps(_without_trees(model.pipeline)))
     unknown = _untrusted(pipeline)
     if has_stray_tree(model.pipeline):
         unknown.append("a tree by categories, or of more features than it is given")

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 
 from ml_sys.errors import SettingsError
 from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
 from ml_sys.model.files.layout import SETTINGS
-from ml_sys.model.files.serialization import _holdout_frame, _holdout_of, read_settings
+from ml_sys.model.files.serialization import (
+    _holdout_frame,
+    _holdout_of,
+    load_model,
+    model_files,
+    read_holdout,
+    read_settings,
+)
 from ml_sys.registry.store import Registry
 from tests.registry.forgery import forge
 
@@ -60,3 +69,13 @@ def test_a_holdout_comes_back_as_it_was_kept() -> None:
     assert list(found.rules) == ["most users"]
     np.testing.assert_array_equal(found.rules["most users"], panel.rules["most users"])
     assert known.to_dict("list") == {"id": ["k", "i"], "probability": [0.5, 0.25]}
+
+
+def test_the_same_pipeline_is_kept_in_the_same_bytes(registered: Path) -> None:
+    artifact = Registry(registered).open("1.0.0")
+    holdout, known = read_holdout(artifact)
+    ids, probability = known["id"].to_numpy(dtype=object), known["probability"].to_numpy()
+    few = replace(holdout.take(np.arange(50)), company=np.arange(50, dtype=np.int32))
+    one, other = (model_files(load_model(artifact), few, ids, probability[:50]) for _ in range(2))
+    assert one == other
+    assert skops.io.dumps(load_model(artifact).pipeline) != skops.io.dumps(load_model(artifact).pipeline)
