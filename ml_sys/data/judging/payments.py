@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ml_sys.data.judging.trials import PAID_FROM
 from ml_sys.data.reading.sql import literal, quoted
 from ml_sys.settings.tables import REFUNDS, type_key
 
@@ -138,7 +139,7 @@ def read_paid_rows(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> 
     """Read refunds of a table of purchases as such, and leave out payments that were never made."""
     view, conditions = draft.base.table.view, [draft.where]
     for column in draft.base.columns.values():
-        if is_day_of_payment(column) and column.name != draft.roles.get("at"):
+        if is_day_of_payment(column):
             conditions.append(f"{quoted(column.name)} IS NOT NULL")
             draft.why["kind"] += f"; rows without {column.name} were never paid and are not read"
         if not says_state(column):
@@ -158,6 +159,8 @@ def read_paid_rows(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> 
 
 def is_day_of_payment(column: SeenColumn) -> bool:
     """Return whether a date says when a row was paid, so that a blank says that it was not."""
+    if column.name == PAID_FROM:
+        return column.filled < column.rows
     return (
         column.looks == "date"
         and _LEAST_PAID <= column.filled_share < 1
@@ -203,6 +206,7 @@ def states(
 def doubts(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> list[Doubt]:
     """Return doubts about rows of purchases that count as conversions, and perhaps should not."""
     found = []
+    ended = () if draft.roles.get("at") == PAID_FROM else _ENDED  # what ended before it was paid is not read
     for column in draft.base.columns.values():
         if not says_state(column):
             continue
@@ -210,7 +214,7 @@ def doubts(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> list[Dou
         says = states(connection, draft.bought, column, back)
         for values, sure in (
             (unpaid(column, says), True),
-            ([one for one in says if type_key(one) in _ENDED and not column.is_flag], False),
+            ([one for one in says if type_key(one) in ended and not column.is_flag], False),
         ):
             if values:
                 found.append(Doubt(draft.name, column.name, {one: says[one] for one in values}, sure))

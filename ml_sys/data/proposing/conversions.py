@@ -113,7 +113,7 @@ def _bought(
                 "is the conversion"
             )
             if at == PAID_FROM:
-                why += f"; {PAID_FROM} is the day on which a trial ended, and blank if it was never paid"
+                why += f"; {PAID_FROM} is the day on which a trial ended"
             found[one.name] = Converted(why, purchases={one.name: at})
     return found
 
@@ -126,12 +126,10 @@ def _is_of_customers(one: Looked, entities: int) -> bool:
 def _buyers(connection: duckdb.DuckDBPyConnection, one: Looked, ident: str) -> int:
     """Count the entities that have rows in a table of purchases for which something was paid."""
     paid = [paid_rows(connection, one, money(one))] if one.columns[ident].distinct else []
-    paid += [f"{PAID_FROM} IS NOT NULL"] if PAID_FROM in one.columns else []
     if not any(paid):
         return one.columns[ident].distinct
-    condition = " AND ".join(filter(None, paid))
     ((buyers,),) = connection.execute(
-        f"SELECT count(DISTINCT {quoted(ident)}) FILTER ({condition}) FROM {one.table.view}"
+        f"SELECT count(DISTINCT {quoted(ident)}) FILTER ({paid[0]}) FROM {one.table.view}"
     ).fetchall()
     return int(buyers)
 

@@ -636,6 +636,34 @@ def test_refunds_and_payments_that_failed_are_no_conversions(made: World, tmp_pa
     assert "purchases: 20 rows do not count as a conversion: a refund, or nothing was paid" in report.notes
 
 
+def test_a_trial_is_no_conversion_and_its_end_is_one_where_it_was_paid_on(
+    made: World, tmp_path: Path
+) -> None:
+    week = dt.timedelta(7)
+    paid = [
+        {"user_id": user, "status": "canceled" if user % 2 else "active",
+         "trial_start": f"{day - week} 08:00:00",
+         "trial_end": f"{day} 08:00:00", "canceled_at": f"{day + week} 10:00:00" if user % 2 else "\\N"}
+        for user, day in made.bought.items()
+    ]  # fmt: skip
+    tried = [
+        {"user_id": one["user_id"], "status": "canceled", "trial_start": f"{one['signed_up']} 08:00:00",
+         "trial_end": f"{one['signed_up'] + week} 08:00:00", "canceled_at": f"{one['signed_up']} 10:00:00"}
+        for one in made.users if one["user_id"] not in made.bought
+    ]  # fmt: skip
+    folder = write(tmp_path, {"users": made.users, "events": made.events, "subscriptions": [*paid, *tried]})
+    found = proposed(folder)
+    assert found.known.converters == len(made.bought)
+    assert {int(user): day[:10] for user, day in rows(found, "subscriptions")} == {
+        user: str(day) for user, day in made.bought.items()
+    }
+    assert not any("count as conversions" in one for one in found.notes)
+    text = as_toml(found, ["files"])
+    settings = Settings.model_validate(tomllib.loads(text) | {"artifacts_dir": tmp_path / "artifacts"})
+    report = ingest_tables(settings, now=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+    assert report.tables["subscriptions"].read == report.tables["subscriptions"].accepted == len(made.bought)
+
+
 def test_only_columns_that_are_used_make_a_query_of_a_file(made: World, tmp_path: Path) -> None:
     users = with_column(made.users, "churned_at", lambda _: "\\N")
     users = with_column(users, "rating", lambda row: f"{row['user_id'] % 7},5")
