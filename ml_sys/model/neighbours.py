@@ -66,6 +66,7 @@ class NearestRows(NearestNeighbors):
             nearest = np.argpartition(distances, count - 1, axis=1)[:, :count]
             order = np.argsort(np.take_along_axis(distances, nearest, axis=1))
             neighbours[some] = np.take_along_axis(nearest, order, axis=1)
+        self.neighbours_ = neighbours
         return neighbours
 
 
@@ -124,7 +125,7 @@ class OtherCompanies(NearestNeighbors):
             distances = np.take_along_axis(self.fitted_, rows, axis=1)
         else:
             rows, distances = self._nearest_by_rows(others)
-        neighbours = np.hstack([itself, rows])
+        self.neighbours_ = neighbours = np.hstack([itself, rows])
         return (np.hstack([np.zeros(itself.shape), distances]), neighbours) if return_distance else neighbours
 
     def _nearest_by_rows(self, others: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 from sklearn.base import BaseEstimator
+from sklearn.neighbors import NearestNeighbors
 
 from ml_sys.model.neighbours import NearestRows, OtherCompanies
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
+
+# Columns of numbers that are drawn at a time: several numbers of eight bytes are held for each.
+_COLUMNS_AT_ONCE = 16
 
 
 class AdaptiveSMOTENC(BaseEstimator):
@@ -114,10 +118,41 @@ class AdaptiveSMOTENC(BaseEstimator):
         with warnings.catch_warnings():
             # More positives than the one other row given to it is what is wanted here.
             warnings.filterwarnings("ignore", message="After over-sampling", category=UserWarning)
-            drawn = sampler.fit_resample(X[needed], y[needed])[0][needed.size :]
+            if isinstance(sampler, SMOTENC):
+                drawn = self._by_columns(sampler, X[needed], y[needed], wanted - minority)
+            else:
+                drawn = sampler.fit_resample(X[needed], y[needed])[0][needed.size :]
         self.counts_after_ = (majority, minority + len(drawn))
         labels = np.concatenate([y, np.ones(len(drawn), dtype=y.dtype)])
         return np.concatenate([X, np.asarray(drawn, dtype=X.dtype)]), labels
+
+    def _by_columns(
+        self, sampler: SMOTENC, X: NDArray[np.float32], y: NDArray[np.integer[Any]], synthetic: int
+    ) -> NDArray[np.float32]:
+        """Return the rows that SMOTENC draws, a few columns after the other.
+
+        Which rows each lies between, and how far from either, follows from the seed and the neighbours alone.
+        So once SMOTENC has found neighbours by all columns, it draws the categories and SMOTE the numbers,
+        both to the bit as SMOTENC draws all at once, in lists that take ten kilobytes a row.
+        """
+        n, categorical = len(X), np.asarray(self.categorical)
+        numbers = np.setdiff1d(np.arange(X.shape[1]), categorical)
+        minority = int((y == 1).sum())
+        sampler.set_params(sampling_strategy={1: minority + 1}).fit_resample(X, y)
+        common = {
+            "sampling_strategy": {1: minority + synthetic},
+            "k_neighbors": _KnownNeighbours(sampler.nn_k_.neighbours_),
+            "random_state": self.random_state,
+        }
+        drawn = np.empty((synthetic, X.shape[1]), dtype=X.dtype)
+        # Between numbers that are all the same each category counts 1 in the vote.
+        levels = np.column_stack([np.zeros(n, dtype=X.dtype), X[:, categorical]])
+        vote = SMOTENC(categorical_features=list(range(1, levels.shape[1])), **common)
+        drawn[:, categorical] = vote.fit_resample(levels, y)[0][n:, 1:]
+        for first in range(0, numbers.size, _COLUMNS_AT_ONCE):
+            some = numbers[first : first + _COLUMNS_AT_ONCE]
+            drawn[:, some] = SMOTE(**common).fit_resample(X[:, some], y)[0][n:]
+        return drawn
 
     def _sampler(
         self, n_columns: int, converter: NDArray[np.intp], synthetic: int
@@ -140,6 +175,33 @@ class AdaptiveSMOTENC(BaseEstimator):
             log.info("no numeric column is on: SMOTEN resamples in place of SMOTENC")
             return SMOTEN(**common)
         return SMOTENC(categorical_features=list(self.categorical), **common)
+
+
+class _KnownNeighbours(NearestNeighbors):
+    """Neighbours that were found before, of rows that are fitted again with fewer columns.
+
+    Parameters
+    ----------
+    neighbours : ndarray of shape (n_rows, n_neighbors), int64
+        Of each row, itself first.
+    """
+
+    def __init__(self, neighbours: NDArray[np.intp]) -> None:
+        super().__init__(n_neighbors=neighbours.shape[1])
+        self.neighbours = neighbours
+
+    def fit(self, X: Any, y: None = None) -> _KnownNeighbours:  # noqa: ARG002  # the interface of NearestNeighbors
+        """Keep what is known."""
+        return self
+
+    def kneighbors(
+        self,
+        X: Any = None,  # noqa: ARG002  # as above
+        n_neighbors: int | None = None,  # noqa: ARG002
+        return_distance: bool = False,  # noqa: ARG002
+    ) -> NDArray[np.intp]:
+        """Return the rows nearest to each; no distance is known."""
+        return self.neighbours
 
 
 def _numbered(company: NDArray[np.integer[Any]]) -> NDArray[np.intp]:

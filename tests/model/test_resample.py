@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 
 import hypothesis
 import numpy as np
@@ -135,6 +136,38 @@ def test_the_rows_drawn_are_those_of_imbalanced_learn_given_every_row(
     ours = AdaptiveSMOTENC(CATEGORICAL, ratio, random_state=seed).fit_resample(X, y)
     np.testing.assert_array_equal(ours[0], whole[0].astype(np.float32))
     np.testing.assert_array_equal(ours[1], whole[1])
+
+
+@pytest.mark.parametrize("n_columns", [18, 19, 50])
+def test_rows_of_many_columns_are_drawn_as_imbalanced_learn_draws_them_to_the_bit(n_columns: int) -> None:
+    rng = np.random.default_rng(n_columns)
+    X = rng.normal(size=(400, n_columns)).astype(np.float32)
+    X[rng.random(X.shape) < 0.3] = 0
+    X[rng.random(X.shape) < 0.1] = -0.0
+    categorical = [0, n_columns // 2]
+    X[:, categorical] = rng.integers(0, 4, (400, 2))
+    y = (np.arange(400) < 30).astype(np.int64)
+    whole = SMOTENC(categorical, sampling_strategy=0.5, k_neighbors=5, random_state=3).fit_resample(X, y)[0]
+    ours = AdaptiveSMOTENC(categorical, 0.5, random_state=3).fit_resample(X, y)[0]
+    assert ours[400:].tobytes() == whole[400:].astype(np.float32).tobytes()
+
+
+def test_what_drawing_a_row_takes_is_not_ten_kilobytes() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 60)).astype(np.float32)
+    X[:, 59] = rng.integers(0, 4, 300)
+    y, times = (np.arange(300) < 200).astype(np.int64), np.where(np.arange(300) < 200, 1.0, 200.0)
+    sampler = AdaptiveSMOTENC([59], "auto")
+    sampler.fit_resample(X, y, times=times)  # what is compiled or imported once is no part of it
+    tracemalloc.start()
+    try:
+        sampler.fit_resample(X, y, times=times)
+        took = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    drawn = sampler.counts_after_[1] - sampler.counts_before_[1]
+    assert drawn > 10_000
+    assert took / drawn < 12 * X[0].nbytes
 
 
 def repeated(weeks: list[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
