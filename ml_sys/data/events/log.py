@@ -258,18 +258,18 @@ class EventLog:
         Raises
         ------
         StorageError
-            If there is not enough room in the temporary folder.
+            If the temporary folder has not enough room, or cannot be written.
         """
         try:
             self.database.execute(statement, list(parameters)).complete()
         except duckdb.Error as error:
             why = str(error).partition("\n")[0]
-            if isinstance(error, duckdb.OutOfMemoryException) or _NO_ROOM in why:
-                raise StorageError(
-                    f"{self._folder}: not enough room for the events: {why}",
-                    hint="set TMPDIR to a folder with more room",
-                ) from error
-            raise
+            is_full = isinstance(error, duckdb.OutOfMemoryException) or _NO_ROOM in why
+            if not is_full and str(self._folder) not in why:
+                raise
+            problem = "not enough room for the events" if is_full else "the events cannot be kept there"
+            hint = "set TMPDIR to a folder with more room"
+            raise StorageError(f"{self._folder}: {problem}: {why}", hint=hint) from error
 
     def number(self, query: str) -> int:
         """Return the single number that a query selects."""

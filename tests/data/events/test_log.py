@@ -1,3 +1,4 @@
+import resource
 from datetime import date
 
 import numpy as np
@@ -136,6 +137,18 @@ def test_what_fits_neither_into_memory_nor_into_the_folder_says_where_to_make_ro
         log.run("SET max_temp_directory_size = '1MB'")
         with pytest.raises(StorageError, match="not enough room") as refused:
             log.run("CREATE TEMP TABLE large AS SELECT range AS one, uuid() AS two FROM range(3000000)")
+    assert "TMPDIR" in str(refused.value.hint)
+
+
+def test_a_folder_that_cannot_be_written_is_named_in_one_line():
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with EventLog(2, memory_mb=40) as log:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+        try:
+            with pytest.raises(StorageError, match=r"mlsys-events-\w+: .*File too large") as refused:
+                log.run("CREATE TEMP TABLE large AS SELECT range AS one, uuid() AS two FROM range(3000000)")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "TMPDIR" in str(refused.value.hint)
 
 
