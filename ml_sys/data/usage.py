@@ -131,8 +131,7 @@ def of_companies(
         The other rows.
     """
     named = checked.columns["id"]
-    columns = [checked.columns[name] for name in measures.names]
-    values = np.stack(columns, axis=1, dtype=measures.dtype)
+    values = _side_by_side([checked.columns[name] for name in measures.names], measures.dtype)
     rows = UsageRows(index.positions(named), checked.columns["at"], values, checked.lines, measures.digits)
     unknown = rows.company < 0
     if not unknown.any():
@@ -141,6 +140,16 @@ def of_companies(
     ids = named.take(strangers).to_pylist()
     reasons = [LOST_COMPANY if name in index.lost else UNKNOWN_ID for name in ids]
     return rows.take(np.flatnonzero(~unknown)), _bad(rows.take(strangers), ids, reasons)
+
+
+def _side_by_side(columns: Sequence[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Stack columns of whole numbers from 0, in a narrower type than the given one if that holds them."""
+    largest = max(int(one.max(initial=0)) for one in columns)
+    narrow = next((one for one in (np.int8, np.int16, np.int32) if largest <= np.iinfo(one).max), dtype)
+    values = np.empty((len(columns[0]), len(columns)), narrow)
+    for at, one in enumerate(columns):
+        values[:, at] = one
+    return values
 
 
 def join(batches: list[UsageRows], measures: UsageMeasures) -> UsageRows:

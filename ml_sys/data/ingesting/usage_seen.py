@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 NEVER_ACTIVE = NEVER_CLOSED
+_WORDS = {np.dtype(one).itemsize: one for one in (np.int8, np.int16, np.int32, np.int64)}
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,7 @@ class UsageSeen:
     @classmethod
     def of(cls, usage: UsageRows, n_companies: int) -> UsageSeen:
         """Summarise rows that are sorted by company and stamp."""
-        counts = np.zeros(len(usage.stamp), usage.measures.dtype)
-        for one in usage.measures.T:  # much faster than along the rows, which are short
-            counts |= one
-        active = np.flatnonzero(counts)
+        active = np.flatnonzero(_any(usage.measures))
         company = usage.company[active]
         first = active[np.append(True, company[1:] != company[:-1])] if active.size else active
         active_from = np.full(n_companies, NEVER_ACTIVE, np.int32)
@@ -66,3 +64,14 @@ class UsageSeen:
             if known:
                 days = min(one[0] for one in known), max(one[1] for one in known)
         return cls(n_rows, days, active_from)
+
+
+def _any(measures: NDArray[Any]) -> NDArray[Any]:
+    """Return for each row a number that is 0 if all its values are."""
+    width = measures.shape[1] * measures.itemsize
+    if width in _WORDS and measures.flags.c_contiguous:
+        return measures.view(_WORDS[width])[:, 0]  # the bytes of a row as one number
+    found = np.zeros(len(measures), measures.dtype)
+    for one in measures.T:  # much faster than along the rows, which are short
+        found |= one
+    return found

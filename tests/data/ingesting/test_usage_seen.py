@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 
 from ml_sys.data.ingesting.usage_seen import NEVER_ACTIVE, UsageSeen
 from ml_sys.data.usage import UsageRows
@@ -19,6 +22,19 @@ def test_a_company_is_active_from_its_first_row_that_counts_anything() -> None:
     seen = seen_of((0, 5, 0), (0, 6, 1), (0, 7, 2), (2, 4, 0), companies=3)
     assert seen.active_from.tolist() == [6, NEVER_ACTIVE, NEVER_ACTIVE]
     assert (seen.n_rows, seen.days) == (4, (4, 7))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.int64])
+@pytest.mark.parametrize("width", range(1, 10))
+def test_any_measure_makes_a_company_active_however_many_there_are_and_however_narrow(
+    dtype: type[np.signedinteger[Any]], width: int
+) -> None:
+    for measure in range(width):
+        counts = np.zeros((3, width), dtype)
+        counts[1, measure] = 1
+        days = np.array([5, 6, 7])
+        usage = UsageRows(np.zeros(3, np.int32), days * DAY_MICROSECONDS, counts, days)
+        assert UsageSeen.of(usage, 2).active_from.tolist() == [6, NEVER_ACTIVE]
 
 
 def test_parts_are_put_together_by_the_positions_of_their_companies() -> None:
