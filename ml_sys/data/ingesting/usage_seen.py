@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,9 +69,8 @@ class UsageSeen:
 
 def _any(measures: NDArray[Any]) -> NDArray[Any]:
     """Return for each row a number that is 0 if all its values are."""
-    width = measures.shape[1] * measures.itemsize
-    if width in _WORDS and measures.flags.c_contiguous:
-        return measures.view(_WORDS[width])[:, 0]  # the bytes of a row as one number
+    if measures.flags.c_contiguous:  # several narrow values are read as one number
+        measures = measures.view(_WORDS[gcd(measures.shape[1] * measures.itemsize, 8)])
     found = np.zeros(len(measures), measures.dtype)
     for one in measures.T:  # much faster than along the rows, which are short
         found |= one
