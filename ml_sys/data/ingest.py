@@ -23,7 +23,7 @@ from ml_sys.data.ingest_report import CONVERTED, FREE, LINKS, PURCHASES, USAGE, 
 from ml_sys.data.ingesting.company_columns import Companies
 from ml_sys.data.ingesting.lateness import late_rows
 from ml_sys.data.ingesting.refusing import refuse_bad
-from ml_sys.data.ingesting.run import IngestRun, OpenTable, without_collecting
+from ml_sys.data.ingesting.run import IngestRun, OpenTable, reusing_memory, without_collecting
 from ml_sys.data.ingesting.uniting import unite
 from ml_sys.data.ingesting.usage_parts import UsageParts
 from ml_sys.data.parts.buckets import Cut, parts_for
@@ -163,7 +163,7 @@ def ingest(
     """
     schema, form = origin.schema, origin.schema.form()
     opened = origin.opened()
-    with ExitStack() as stack, without_collecting():
+    with ExitStack() as stack, without_collecting(), reusing_memory():
         for table in opened.values():
             stack.callback(table.raw.close)
         run, overflow = IngestRun(opened, form, on_progress), Overflow(stack)

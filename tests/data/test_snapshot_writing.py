@@ -38,6 +38,11 @@ def test_a_damaged_snapshot_is_replaced_when_the_same_input_comes_again(tables: 
     assert snapshot.latest(tables.artifacts).id == report.id
 
 
+def test_files_of_usage_say_that_no_value_is_missing(tables: Tables) -> None:
+    schema = pq.read_schema(tables.ingest().path / snapshot.USAGE)
+    assert [field.name for field in schema if field.nullable] == []
+
+
 def test_what_a_dead_process_left_is_ignored_and_removed_by_the_next_ingest(tables: Tables) -> None:
     report = tables.ingest()
     folder = tables.artifacts / "snapshots"

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from ml_sys.data.checking.validate import Checked
 from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.schema import USAGE
@@ -17,6 +18,7 @@ from ml_sys.data.usage import (
     UsageMeasures,
     UsageRows,
     join,
+    of_companies,
     one_of_each,
     one_per_stamp,
     set_aside,
@@ -83,6 +85,17 @@ def test_of_rows_as_busy_the_one_with_more_of_an_earlier_measure_is_kept_and_of_
     assert kept.tolist() == [1]
     assert dropped.tolist() == [3, 0, 2, 4]
     assert repeats.tolist() == [True, False, True, False]
+
+
+@pytest.mark.parametrize(("largest", "dtype"), [(127, np.int8), (128, np.int16), (2**15, np.int32)])
+def test_counts_of_a_batch_lie_in_the_narrowest_type_that_holds_them(largest: int, dtype: type) -> None:
+    columns = {name: np.array([largest if name == MEASURES[-1] else 1], np.int32) for name in MEASURES}
+    columns |= {"id": pa.array(["a"]), "at": np.zeros(1, np.int64)}
+    checked = Checked(columns, np.array([2]), [], [], {})
+    index = CompanyIndex(["a"], frozenset())
+    rows, strangers = of_companies(checked, index, UsageMeasures.of(FORM, FORM.tables[0]))
+    assert (rows.measures.dtype, strangers) == (dtype, [])
+    assert rows.measures.tolist() == [[1] * (len(MEASURES) - 1) + [largest]]
 
 
 def test_batches_are_joined_in_their_order_and_let_go() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 OnProgress = Callable[[str, int], None]
 _WORKERS = 2  # parsing releases the interpreter lock; more would only hold more blocks in memory
 _AHEAD = 6  # parts of usage, which take as long to check as half a million companies to read
+# mallopt(3): free memory at the end of a heap that is kept, and blocks that come from a heap.
+_KEPT, _FROM_HEAP = (-1, 256 << 20), (-3, 32 << 20)
 _T = TypeVar("_T")
 _U = TypeVar("_U")
 
@@ -86,6 +90,24 @@ def without_collecting() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def reusing_memory() -> Iterator[None]:
+    """Keep freed memory until the end, for the next part: fresh memory costs a tenth of an ingest.
+
+    glibc's settings stay, which are those that it finds by itself once large blocks have been freed, but for
+    the memory that it keeps. With another C library nothing changes.
+    """
+    libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
+    with suppress(AttributeError):
+        for option in (_KEPT, _FROM_HEAP):
+            libc.mallopt(*option)
+    try:
+        yield
+    finally:
+        with suppress(AttributeError):
+            libc.malloc_trim(0)
 
 
 class IngestRun:

@@ -176,7 +176,7 @@ def _line_ends(data: bytes) -> Iterator[tuple[int, NDArray[np.bool_]]]:
 
 def _without_long_lines(whole: Block) -> Iterator[Block | BadRow]:
     data, first_line = whole.data, whole.first_line
-    half = LINE_LIMIT // 2  # a line above the limit spans at least one of the halves that the block is cut into
+    half = LINE_LIMIT // 2  # a line above the limit spans a whole one of the pieces of this size
     if all(data.find(b"\n", at, at + half) >= 0 for at in range(0, len(data), half)):
         yield whole
         return

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 from ml_sys.data.checking import moments, values
 from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.fields import Field
-from ml_sys.data.ingesting.run import IngestRun, OpenTable, UsageOfTable
+from ml_sys.data.ingesting.run import IngestRun, OpenTable, UsageOfTable, reusing_memory
 from ml_sys.data.reading.rows import RawRows, RawTable
 from ml_sys.data.usage import UNKNOWN_ID, UsageMeasures, UsageRows
 from ml_sys.errors import EmptyTableError
@@ -126,3 +129,33 @@ def test_rows_of_purchases_that_are_none_are_counted() -> None:
     run, _ = run_of(fields, [("a", "2024-01-01", "5"), ("b", "2024-01-01", "0")], [("a", "2024-01-02", "-5")])
     assert run.purchases("t", BOUGHT).frame["converts"].tolist() == [True, False, False]
     assert run.no_purchases == {"t": 2}
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such setting")
+def test_memory_that_was_freed_is_taken_again_by_the_next_blocks() -> None:
+    script = f"""
+import resource
+from contextlib import nullcontext
+from {reusing_memory.__module__} import reusing_memory
+
+def faults(rounds):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(rounds):
+        blocks = [b"x" * (7 << 20) for _ in range(6)]
+        del blocks
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+for block in (nullcontext(), reusing_memory()):
+    with block:
+        faults(2)
+        print(faults(5))
+"""
+    said = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    without, reused = map(int, said.split())
+    assert reused < without / 10
+
+
+def test_without_glibc_memory_is_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with reusing_memory():
+        pass
