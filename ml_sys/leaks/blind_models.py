@@ -78,7 +78,7 @@ def shuffled_ranking(source: Source, spec: FeatureSpec, settings: Settings, cut:
 
 
 def id_rankings(
-    ids: NDArray[np.object_], train: Panel, holdout: Panel, *, seed: int, threads: int
+    ids: NDArray[Any], train: Panel, holdout: Panel, *, seed: int, threads: int
 ) -> tuple[Outcomes, ...]:
     """Rank a holdout's companies by a model of the order of their ids, and by that order itself.
 
@@ -86,7 +86,7 @@ def id_rankings(
 
     Parameters
     ----------
-    ids : ndarray of shape (n_companies,), object
+    ids : ndarray of shape (n_companies,), texts
         By position. Ordered as numbers if all are, otherwise as text.
 
     Returns
@@ -145,7 +145,7 @@ def _place_within_cutoff(score: NDArray[np.float64], cutoff: NDArray[np.int32]) 
     return place
 
 
-def _ranks(ids: NDArray[np.object_]) -> NDArray[np.float32]:
+def _ranks(ids: NDArray[Any]) -> NDArray[np.float32]:
     try:
         order = sorted(range(ids.size), key=[int(one) for one in ids].__getitem__)
     except ValueError:

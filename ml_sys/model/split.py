@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import Panel, canonical, rolling_panel, sampled_panel, snapshot_panel
+from ml_sys.features.rows import BLOCK_ROWS
 from ml_sys.features.sampling import Draws, Sample, by_content, count_rows, draw, one_in
 from ml_sys.features.stored.inputs import StoredInputs
 from ml_sys.model.folds import stratified_share
@@ -21,6 +22,7 @@ from ml_sys.timeline import Timeline
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from ml_sys.data.snapshot import Snapshot
@@ -40,11 +42,21 @@ class TrainingPart:
 
 @dataclass(frozen=True)
 class Source:
-    """A snapshot as the model layer sees it: feature inputs, closing days, and ids only to name rows."""
+    """A snapshot of n companies as the model layer sees it.
+
+    Attributes
+    ----------
+    known : KnownFeatures
+    closed : ndarray of shape (n,), int32
+        Conversion days.
+    ids : ndarray of shape (n,), StringDType
+        They only name rows. Short ones take 16 bytes.
+    timeline : Timeline
+    """
 
     known: KnownFeatures
     closed: NDArray[np.int32]
-    ids: NDArray[np.object_]
+    ids: NDArray[Any]
     timeline: Timeline
 
     @classmethod
@@ -62,7 +74,7 @@ class Source:
         return cls(
             KnownFeatures(inputs),
             snapshot.closed,
-            snapshot.companies["id"].to_numpy(dtype=object),
+            _compact(snapshot.companies["id"]),
             Timeline.of(
                 snapshot.usage_stamp,
                 snapshot.as_of,
@@ -260,6 +272,15 @@ def _part(
     )
     one_each = replace(one_each, rows=one_each.rows.in_memory())
     return TrainingPart(one_each if companies is None else one_each.take(companies[one_each.company]), every)
+
+
+def _compact(ids: pd.Series) -> NDArray[Any]:
+    """Return texts that lie in the array itself, most of them; some at a time are objects meanwhile."""
+    found = np.empty(len(ids), dtype=np.dtypes.StringDType())
+    for start in range(0, len(ids), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        found[block] = ids.iloc[block].to_numpy(dtype=object)
+    return found
 
 
 def _some(cutoffs: NDArray[np.int32], what: str) -> NDArray[np.int32]:

@@ -168,7 +168,7 @@ def _doubts(registry: Registry, artifact: Artifact, panel: Panel, known: pd.Data
     except MlsysError:
         return ()
     horizon = artifact.manifest["horizon_days"]
-    ids = pa.array(known["id"].to_numpy(dtype=object), pa.string())
+    ids = pa.array(known["id"], pa.string())
     if panel.company.max(initial=-1) >= len(snapshot) or not snapshot.ids.take(panel.company).equals(ids):
         return (f"its holdout has other {snapshot.form.words.entity.many} than its snapshot",)
     day = snapshot.closed[panel.company].astype(np.int64)

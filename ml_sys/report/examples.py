@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Example:
 
 
 def examples(
-    panel: Panel, probability: NDArray[np.float64], ids: NDArray[np.object_], scorer: Scorer
+    panel: Panel, probability: NDArray[np.float64], ids: NDArray[Any], scorer: Scorer
 ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
     """Return the converters ranked highest in their lists and those ranked lowest, each once.
 
@@ -57,7 +57,7 @@ def examples(
     panel : Panel
         Holdout rows; n_rows.
     probability : ndarray of shape (n_rows,), float64
-    ids : ndarray of shape (n_rows,), object
+    ids : ndarray of shape (n_rows,), texts
     scorer : Scorer
         Of the probabilities.
     """

@@ -60,7 +60,7 @@ class Candidate:
     ----------
     scorer : Scorer
         Of the same model.
-    ids : ndarray of shape (n_rows,), object
+    ids : ndarray of shape (n_rows,), texts
         Id of each row's company.
     probability : ndarray of shape (n_rows,), float64
     """
@@ -68,7 +68,7 @@ class Candidate:
     model: FittedModel
     scorer: Scorer
     holdout: Panel
-    ids: NDArray[np.object_]
+    ids: NDArray[Any]
     probability: NDArray[np.float64]
     evaluation: Evaluation
 

@@ -30,6 +30,13 @@ SPEC = spec_from(SETTINGS)
 SOURCE = Source.of(WORLD, SETTINGS)
 
 
+def test_ids_are_those_of_the_snapshot_in_a_few_bytes_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ml_sys.model.split.BLOCK_ROWS", 7)
+    ids = Source.of(WORLD, SETTINGS).ids
+    assert ids.tolist() == WORLD.companies["id"].tolist()
+    assert ids.nbytes <= 16 * len(WORLD.companies)
+
+
 @pytest.mark.parametrize(("step", "held"), [(7, 1), (28, 3), (30, 2)])
 def test_in_time_every_training_window_closes_by_the_first_holdout_cutoff(step: int, held: int) -> None:
     asked = w.settings(panel={"step_days": step}, split={"holdout_cutoffs": held})

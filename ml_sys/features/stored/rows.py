@@ -98,8 +98,8 @@ class StoredDifferent(Different):
     def add(self, rows: Different) -> None:
         """Write rows behind those that are there, in memory or in files as they may be."""
         self._append({name: self._numbered(name, rows.column(name)) for name in self.names()}, len(rows))
-        self._digests = np.concatenate([self.digests(), rows.digests()])
-        self._exact = np.concatenate([self._exact, rows.exact_digests()])
+        digests = np.concatenate([self.digests(), rows.digests()])
+        self._know(digests, np.concatenate([self._exact, rows.exact_digests()]))
 
     def once(self, known: StoredDifferent | None = None) -> tuple[StoredDifferent, NDArray[np.int32]]:
         """Return the rows each once, near each other by digest, and of each row its number among them.
@@ -130,9 +130,14 @@ class StoredDifferent(Different):
         found = StoredDifferent(self.frame, self._levels_of)
         found._append({name: self._cells(name, every)[kept] for name in self.names()}, kept.size)
         found.files = [*before.files, *found.files]
-        found._digests = np.concatenate([before.digests(), digest[kept]])
-        found._exact = np.concatenate([before.exact_digests(), self._exact[kept]])
+        digests = np.concatenate([before.digests(), digest[kept]])
+        found._know(digests, np.concatenate([before.exact_digests(), self._exact[kept]]))
         return found, number
+
+    def _know(self, digests: NDArray[np.uint64], exact: NDArray[np.uint64]) -> None:
+        """Keep both digests of each row, as one array where no zero lies below zero."""
+        self._digests = digests
+        self._exact = digests if np.array_equal(exact, digests) else exact
 
     def _append(self, columns: Mapping[str, NDArray[np.int32]], n_rows: int) -> None:
         if not self.files:

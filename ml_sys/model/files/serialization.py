@@ -85,7 +85,7 @@ _RULE_PREFIX = "rule:"
 
 
 def model_files(
-    model: FittedModel, holdout: Panel, ids: NDArray[np.object_], probability: NDArray[np.float64]
+    model: FittedModel, holdout: Panel, ids: NDArray[Any], probability: NDArray[np.float64]
 ) -> dict[str, bytes]:
     """Return the files that the model itself, its golden rows and its holdout are kept in.
 
@@ -93,7 +93,7 @@ def model_files(
     ----------
     holdout : Panel
         Rows that the model is judged on; n_rows.
-    ids : ndarray of shape (n_companies,), object
+    ids : ndarray of shape (n_companies,), texts
         Id of the company at each position.
     probability : ndarray of shape (n_rows,), float64
         The model's, of each holdout row.
@@ -287,7 +287,7 @@ def _with_texts(schema: pa.Schema) -> pa.Schema:
 def _holdout_frame(panel: Panel, ids: Any, probability: Any) -> pd.DataFrame:
     known = pd.DataFrame(
         {
-            "id": ids[panel.company],
+            "id": ids[panel.company].astype(object),
             "company": panel.company,
             "cutoff": panel.cutoff,
             "label": panel.label,

@@ -76,6 +76,15 @@ def test_rows_far_from_each_other_are_read_in_runs_and_come_in_the_order_asked_f
         assert counted.taken(at)["number"].tolist() == wanted
 
 
+@pytest.mark.parametrize(("zero", "one_array"), [(0.0, True), (-0.0, False)])
+def test_digests_are_kept_twice_only_where_a_zero_lies_below_zero(zero: float, one_array: bool) -> None:
+    pile = StoredPile(None)
+    for number in (1.0, zero):
+        pile.add(Rows.merged(pd.DataFrame({"number": np.array([number], np.float32)})))
+    different, _ = pile.united([])
+    assert (different.exact_digests() is different.digests()) == one_array
+
+
 def test_zeros_below_and_above_share_a_digest_and_not_the_exact_one() -> None:
     frame = pd.DataFrame(
         {"number": np.array([0.0, -0.0], dtype=np.float32), "other": np.zeros(2, np.float32)}
