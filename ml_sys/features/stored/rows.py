@@ -64,7 +64,8 @@ class StoredDifferent(Different):
 
     def __init__(self, like: pd.DataFrame, levels: dict[str, dict[Any, int]] | None = None) -> None:
         super().__init__(like.iloc[:0], np.empty(0, dtype=np.uint64))
-        texts = [str(name) for name in like.columns if like[name].dtype != np.float32]
+        self._places = {str(name): str(at) for at, name in enumerate(like.columns)}
+        texts = [name for name in self._places if like[name].dtype != np.float32]
         self._levels_of = {name: {} for name in texts} if levels is None else levels
         self._exact: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
         self.files: list[tuple[_Files, int]] = []  # with how many rows lie in each
@@ -79,7 +80,7 @@ class StoredDifferent(Different):
 
     def names(self) -> list[str]:
         """Return the names of the columns, in order."""
-        return [str(name) for name in self.frame.columns]
+        return list(self._places)
 
     def exact_digests(self) -> NDArray[np.uint64]:
         """Return a 64-bit digest of each row that tells zeros of either sign apart as well."""
@@ -145,7 +146,7 @@ class StoredDifferent(Different):
         [(files, before)] = self.files
         with storage_errors(files.folder):
             for name, cells in columns.items():
-                with (files.folder / self._place(name)).open("ab") as file:
+                with (files.folder / self._places[name]).open("ab") as file:
                     file.write(np.ascontiguousarray(cells).data)
         self.files = [(files, before + n_rows)]
 
@@ -165,7 +166,7 @@ class StoredDifferent(Different):
             inside = [(max(run.start - first, 0), min(run.stop - first, n_rows)) for run in runs]
             with (
                 storage_errors(files.folder),
-                (files.folder / self._place(name)).open("rb", buffering=0) as file,
+                (files.folder / self._places[name]).open("rb", buffering=0) as file,
             ):
                 for low, high in inside:
                     size = max(high - low, 0) * _CELL
@@ -193,9 +194,6 @@ class StoredDifferent(Different):
         if any(text is not None for text in texts):  # pandas has it so in a column of texts
             texts = [np.nan if text is None else text for text in texts]
         return np.array([*texts, None], dtype=object)[cells]
-
-    def _place(self, name: str) -> str:
-        return str(self.names().index(name))
 
 
 class StoredPile:
