@@ -30,6 +30,7 @@ from ml_sys.data.parts.buckets import Cut, parts_for
 from ml_sys.data.parts.overflow import Overflow
 from ml_sys.data.parts.spill import ROWS_IN_MEMORY
 from ml_sys.data.purchases import converted_by, first_of_each, reject_strangers, unusable
+from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import latest_form
 from ml_sys.data.snapshot_id import Content, arrow_texts
@@ -166,7 +167,8 @@ def ingest(
     with ExitStack() as stack, without_collecting(), reusing_memory():
         for table in opened.values():
             stack.callback(table.raw.close)
-        run, overflow = IngestRun(opened, form, on_progress), Overflow(stack)
+        quarantine = Quarantine(form.words, stack)
+        run, overflow = IngestRun(opened, form, on_progress, quarantine), Overflow(stack)
         companies, spills, events, index = _read(run, schema, form, stack, (overflow, rows_in_memory))
         coverage, period = rules.coverage, rules.coverage.period
         dated = [one.dated(form, period) for one in events]
@@ -179,8 +181,7 @@ def ingest(
         try:
             export = date_export(usage.over, closed, coverage, as_of=rules.as_of, now=clock)
         except NotEnoughDataError as nothing:  # bad rows explain better why there are none left
-            kept = run.quarantine.to_table()
-            refuse_bad(run, kept, rules.max_rejected_share, artifacts_dir, was_given=True)
+            refuse_bad(run, quarantine.in_order(), rules.max_rejected_share, artifacts_dir, was_given=True)
             raise NotEnoughDataError(form.words.spoken(nothing.message), hint=nothing.hint) from nothing
         for one in events:
             days, stamps = one.days(period)
@@ -199,16 +200,16 @@ def ingest(
             _converted_later(companies, export),
         )
         companies = companies.free_again(export.as_of)
-        quarantine = run.quarantine.to_table()
-        refuse_bad(run, quarantine, rules.max_rejected_share, artifacts_dir, was_given=export.was_given)
-        content = Content(companies, quarantine, export.as_of, form, schema.time_zone)
+        aside = quarantine.in_order()
+        refuse_bad(run, aside, rules.max_rejected_share, artifacts_dir, was_given=export.was_given)
+        content = Content(companies, aside, export.as_of, form, schema.time_zone)
         with writing(artifacts_dir, cut.n_parts) as begun:
             seen = usage.store(begun, companies, form, dated)
             path, is_new = begun.finish(content, told)
     return ingest_report.build(
         content,
         seen,
-        run.quarantine,
+        quarantine,
         DatesAfterExport(
             export, closed[(closed > export.as_of) & (closed != NEVER_CLOSED)], usage.latest_stamp
         ),

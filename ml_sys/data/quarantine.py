@@ -13,11 +13,16 @@ from ml_sys.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import ExitStack
 
+    from ml_sys.data.parts.sorted_rows import ManyRows, SortedFile
     from ml_sys.data.reading.rows import BadRow
     from ml_sys.form import Words
 
 FIELDS = ("table", "file", "line", "reason", "raw")
+# Rows beyond go to a temporary file.
+ROWS_IN_MEMORY = 250_000
+_ORDER = ("table", "reason", "raw", "file", "line")
 
 # The content of a merged row is in the company that is kept, so it is counted apart from bad rows.
 MERGED_DUPLICATE = "duplicate company, merged"
@@ -46,12 +51,22 @@ class Quarantine:
     ----------
     words : Words
         The words to use in reasons.
+    stack : ExitStack, optional
+        Removes the temporary file for rows that are too many; without it all rows stay in memory.
+    most : int
+        Number of rows that stay in memory.
     """
 
-    def __init__(self, words: Words = PLAIN_WORDS) -> None:
+    def __init__(
+        self, words: Words = PLAIN_WORDS, stack: ExitStack | None = None, most: int = ROWS_IN_MEMORY
+    ) -> None:
         self._words = words
+        self._stack = stack
+        self._most = most
+        self._n_held = 0
+        self._many: ManyRows | None = None
         self._merged = {in_words(one, words) for one in MERGED}
-        self._blanked: dict[str, dict[str, list[int]]] = {}
+        self._blanked: dict[str, dict[str, tuple[int, int]]] = {}
         self._batches = [_batch("", "", (), ())]
         self._counts: dict[str, Counter[str]] = {}
         self._lock = Lock()
@@ -62,7 +77,7 @@ class Quarantine:
             reasons = [self.said(row.reason) for row in rows]
             batch = _batch(table, file, rows, reasons)
             with self._lock:
-                self._batches.append(batch)
+                self._keep(batch)
                 self._counts.setdefault(table, Counter()).update(reasons)
 
     def said(self, reason: str) -> str:
@@ -84,27 +99,58 @@ class Quarantine:
 
     def add_blanked(self, table: str, found: Mapping[str, Sequence[int]]) -> None:
         """Add blanked values of a table: reason to the lines with such values."""
-        lines = self._blanked.setdefault(table, {})
-        for reason, more in found.items():
-            lines.setdefault(reason, []).extend(more)
+        known = self._blanked.setdefault(table, {})
+        for reason, lines in found.items():
+            n, first = known.get(reason, (0, lines[0]))
+            known[reason] = n + len(lines), min(first, *lines)
 
     def blanked(self, table: str) -> Mapping[str, int]:
         """Return the number of blanked values by reason, the most frequent first."""
-        counts = {reason: len(lines) for reason, lines in self._blanked.get(table, {}).items()}
+        counts = {reason: n for reason, (n, _) in self._blanked.get(table, {}).items()}
         return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
 
     def told_blanked(self, table: str, called: str) -> list[str]:
         """Say for each kind of blanked value in how many rows it occurs, and where first."""
-        first = {reason: min(lines) for reason, lines in self._blanked.get(table, {}).items()}
+        first = {reason: line for reason, (_, line) in self._blanked.get(table, {}).items()}
         return [
             f"{called}: {reason} in {counted(count, 'row')}, first in line {first[reason]:,}; read as blank"
             for reason, count in self.blanked(table).items()
         ]
 
     def to_table(self) -> pa.Table:
-        """Return all rows, with columns `FIELDS`, in an order independent of when they were added."""
-        table = pa.Table.from_batches(self._batches)
-        return table.sort_by([(name, "ascending") for name in ("table", "reason", "raw", "file", "line")])
+        """Return all rows, with columns `FIELDS`, in an order independent of when they were added.
+
+        They must all be in memory; otherwise see :meth:`in_order`.
+        """
+        return pa.Table.from_batches(self._batches).sort_by([(name, "ascending") for name in _ORDER])
+
+    def in_order(self) -> pa.Table | SortedFile:
+        """Return all rows in the same order, in a temporary file if they are many.
+
+        Raises
+        ------
+        StorageError
+            If there is not enough room for it.
+        """
+        if self._many is None:
+            return self.to_table()
+        self._put_away(self._many)
+        return self._many.in_order(_ORDER)
+
+    def _keep(self, batch: pa.RecordBatch) -> None:
+        self._batches.append(batch)
+        self._n_held += batch.num_rows
+        if self._stack is not None and self._n_held > self._most:
+            if self._many is None:
+                from ml_sys.data.parts.sorted_rows import ManyRows  # DuckDB, which few need
+
+                self._many = ManyRows(batch.schema, self._stack)
+            self._put_away(self._many)
+
+    def _put_away(self, many: ManyRows) -> None:
+        many.add(pa.Table.from_batches(self._batches))
+        del self._batches[1:]  # the first has no rows
+        self._n_held = 0
 
     def _counted(self, table: str) -> list[tuple[str, int]]:
         counts = self._counts.get(table, Counter())

@@ -22,12 +22,13 @@ from ml_sys.data.checking.columns import buffers
 from ml_sys.data.parts.buckets import BUCKETS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
     from numpy.typing import NDArray
 
     from ml_sys.data.ingesting.company_columns import Companies
+    from ml_sys.data.parts.sorted_rows import SortedFile
     from ml_sys.data.usage import UsageRows
     from ml_sys.form import Form
 
@@ -44,8 +45,8 @@ class Content:
     ----------
     companies : Companies
         As `ml_sys.data.ingesting.uniting.unite` returns them.
-    quarantine : pyarrow.Table
-        As `ml_sys.data.quarantine.Quarantine.to_table` returns it.
+    quarantine : pyarrow.Table or SortedFile
+        As `ml_sys.data.quarantine.Quarantine.in_order` returns it.
     as_of : int
         Days since 1970-01-01.
     form : Form
@@ -55,7 +56,7 @@ class Content:
     """
 
     companies: Companies
-    quarantine: pa.Table
+    quarantine: pa.Table | SortedFile
     as_of: int
     form: Form
     time_zone: str = "UTC"
@@ -165,22 +166,24 @@ def arrow_texts(texts: pd.Series[Any]) -> Any:
     return pa.array(texts.to_numpy(dtype=object), pa.string(), from_pandas=True)
 
 
-def quarantine_identity(quarantine: pa.Table) -> str:
+def quarantine_identity(quarantine: pa.Table | SortedFile) -> str:
     """Return such a digest for a quarantine alone, including its file names."""
     return _with_quarantine(hashlib.sha256(), quarantine, ("table", "file", "reason", "raw"))
 
 
-def _with_quarantine(digest: Any, quarantine: pa.Table, names: tuple[str, ...]) -> str:
+def _with_quarantine(digest: Any, quarantine: pa.Table | SortedFile, names: tuple[str, ...]) -> str:
+    """Add columns of texts, each after the lengths of its texts, so that no two lists look alike."""
     for name in names:
-        _add_texts(digest, pa.array(quarantine[name].to_pylist(), pa.string()))
+        for texts in _pieces(quarantine, name):
+            digest.update(_lengths(texts).data)
+        for texts in _pieces(quarantine, name):
+            digest.update(buffers(texts)[1].data)
     text: str = digest.hexdigest()
     return text[:ID_DIGITS]
 
 
-def _add_texts(digest: Any, texts: Any) -> None:
-    """Add texts to a digest with their lengths, so that no two lists look alike."""
-    digest.update(_lengths(texts).data)
-    digest.update(buffers(texts)[1].data)
+def _pieces(quarantine: pa.Table | SortedFile, name: str) -> Iterable[Any]:
+    return quarantine[name].chunks if isinstance(quarantine, pa.Table) else quarantine.texts(name)
 
 
 def _lengths(texts: Any) -> NDArray[np.int64]:

@@ -27,7 +27,7 @@ from ml_sys.data.parts.stored import (
     POSITION,
     QUARANTINE,
     USAGE,
-    digest,
+    digest_of,
     names_of,
 )
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
@@ -44,6 +44,7 @@ from ml_sys.durable import (
     TEMPORARY_PREFIX,
     clear_folder,
     publish_folder,
+    replacing,
     temporary_name,
     write_durably,
 )
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ml_sys.data.parts.sorted_rows import SortedFile
     from ml_sys.data.usage import UsageRows
     from ml_sys.form import Form
 
@@ -165,7 +167,7 @@ class Writing:
         final = self._folder / name
         is_new = not verifies(final)
         if is_new:
-            self._write(content.quarantine, QUARANTINE)
+            self._write_quarantine(content.quarantine)
             (self._staging / MANIFEST).write_bytes(_json(self._manifest(name, content, told, written_at)))
             if final.exists():
                 shutil.rmtree(final)
@@ -184,7 +186,15 @@ class Writing:
     def _write(self, table: pa.Table, name: str, **options: Any) -> None:
         path = self._staging / name
         pq.write_table(table, path, **options)
-        self._sha256[name] = digest(path.read_bytes())
+        self._sha256[name] = digest_of(path)
+
+    def _write_quarantine(self, quarantine: pa.Table | SortedFile) -> None:
+        if isinstance(quarantine, pa.Table):
+            self._write(quarantine, QUARANTINE)
+            return
+        path = self._staging / QUARANTINE
+        shutil.copyfile(quarantine.path, path)
+        self._sha256[QUARANTINE] = digest_of(path)
 
     def _manifest(self, name: str, content: Content, told: Told, written_at: str) -> dict[str, Any]:
         return {
@@ -228,7 +238,7 @@ def writing(artifacts_dir: Path, n_parts: int) -> Iterator[Writing]:
             begun.clear()
 
 
-def keep_quarantine(quarantine: pa.Table, artifacts_dir: Path) -> Path:
+def keep_quarantine(quarantine: pa.Table | SortedFile, artifacts_dir: Path) -> Path:
     """Write the quarantine of an ingest that failed, and return its path.
 
     Raises
@@ -238,10 +248,14 @@ def keep_quarantine(quarantine: pa.Table, artifacts_dir: Path) -> Path:
     """
     folder = artifacts_dir / QUARANTINE_FOLDER
     path = folder / f"{quarantine_identity(quarantine)}.parquet"
-    sink = pa.BufferOutputStream()
-    pq.write_table(quarantine, sink)
     with _writing(folder):
-        write_durably(path, sink.getvalue().to_pybytes())
+        if isinstance(quarantine, pa.Table):
+            sink = pa.BufferOutputStream()
+            pq.write_table(quarantine, sink)
+            write_durably(path, sink.getvalue().to_pybytes())
+        else:
+            with replacing(path) as target, quarantine.path.open("rb") as source:
+                shutil.copyfileobj(source, target)
     return path
 
 

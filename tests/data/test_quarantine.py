@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from itertools import product
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
 from ml_sys.data.quarantine import MERGED_CUSTOMER, MERGED_DUPLICATE, MERGED_EVENT, Quarantine
 from ml_sys.data.reading.rows import BadRow
+from ml_sys.data.snapshot_id import quarantine_identity
 from ml_sys.form import Noun, Words
 
 
@@ -62,3 +70,22 @@ def test_the_order_of_rows_that_say_the_same_is_that_of_their_lines() -> None:
     kept = Quarantine()
     kept.add("seen", "s.csv", [BadRow(at, "odd", "x") for at in (9, 3, 7)])
     assert kept.to_table()["line"].to_pylist() == [3, 7, 9]
+
+
+@pytest.mark.parametrize("most", [0, 3, 5, 100])
+def test_rows_beyond_those_in_memory_come_out_in_the_order_of_all(most: int) -> None:
+    def filled(kept: Quarantine) -> Quarantine:
+        for at, (table, reason, raw) in enumerate(product(("usage", "paid"), ("late", "é", "Z"), ("b", "a"))):
+            kept.add(table, f"{at % 2}.csv", [BadRow(9 - at, reason, raw), BadRow(at, reason, raw)])
+        return kept
+
+    expected = filled(Quarantine()).to_table()
+    with ExitStack() as stack:
+        kept = filled(Quarantine(stack=stack, most=most))
+        found = kept.in_order()
+        assert isinstance(found, pa.Table) == (most == 100)
+        table = found if isinstance(found, pa.Table) else pq.read_table(found.path)
+        assert table.equals(expected)
+        assert found.num_rows == 24
+        assert quarantine_identity(found) == quarantine_identity(expected)
+        assert kept.rejected("usage") == {"Z": 4, "late": 4, "é": 4}

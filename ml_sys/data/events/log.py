@@ -19,10 +19,10 @@ import pyarrow as pa
 
 from ml_sys.data.events.counting import SUM_LIMIT, EventRows, stamps_of
 from ml_sys.data.events.reading import amount_columns, arrow_schema, as_arrow
+from ml_sys.data.parts.sorted_rows import room_errors
 from ml_sys.data.quarantine import MERGED_EVENT
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
 from ml_sys.days import DAY_MICROSECONDS
-from ml_sys.errors import StorageError
 from ml_sys.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ SCRATCH = "mlsys-events"
 MEMORY_MB = 1500
 _THREADS = 2
 _BATCH_ROWS = 1 << 17
-_NO_ROOM = "No space left"
 _END_OF_TIME = 2**31 - 1
 
 
@@ -260,16 +259,8 @@ class EventLog:
         StorageError
             If the temporary folder has not enough room, or cannot be written.
         """
-        try:
+        with room_errors(self._folder, "events"):
             self.database.execute(statement, list(parameters)).complete()
-        except duckdb.Error as error:
-            why = str(error).partition("\n")[0]
-            is_full = isinstance(error, duckdb.OutOfMemoryException) or _NO_ROOM in why
-            if not is_full and str(self._folder) not in why:
-                raise
-            problem = "not enough room for the events" if is_full else "the events cannot be kept there"
-            hint = "set TMPDIR to a folder with more room"
-            raise StorageError(f"{self._folder}: {problem}: {why}", hint=hint) from error
 
     def number(self, query: str) -> int:
         """Return the single number that a query selects."""

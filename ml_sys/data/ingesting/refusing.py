@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ml_sys.data.ingesting.run import IngestRun
+    from ml_sys.data.parts.sorted_rows import SortedFile
 
 _CAUSE_LATER = (
     "if usage does reach that far, lower ingest.min_coverage; "
@@ -36,7 +37,12 @@ _NO_DATES = tuple(one.reason for one in _DATE_FAULTS)
 
 
 def refuse_bad(
-    run: IngestRun, quarantine: pa.Table, max_share: float, artifacts_dir: Path, *, was_given: bool
+    run: IngestRun,
+    quarantine: pa.Table | SortedFile,
+    max_share: float,
+    artifacts_dir: Path,
+    *,
+    was_given: bool,
 ) -> None:
     """Raise if too many rows of a table are bad, and keep the quarantine.
 

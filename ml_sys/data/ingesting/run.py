@@ -113,8 +113,14 @@ def reusing_memory() -> Iterator[None]:
 class IngestRun:
     """Read tables one after the other, counting rows and filling the quarantine."""
 
-    def __init__(self, opened: Mapping[str, OpenTable], form: Form, on_progress: OnProgress) -> None:
-        self.quarantine = Quarantine(form.words)
+    def __init__(
+        self,
+        opened: Mapping[str, OpenTable],
+        form: Form,
+        on_progress: OnProgress,
+        quarantine: Quarantine | None = None,
+    ) -> None:
+        self.quarantine = quarantine or Quarantine(form.words)
         self.read = dict.fromkeys(opened, 0)
         self.no_purchases: dict[str, int] = {}
         self.opened = opened

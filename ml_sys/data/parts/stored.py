@@ -230,6 +230,12 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def digest_of(path: Path) -> str:
+    """Return the same for a file, without reading all of it into memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def numbers(column: Any, blank: int = 0) -> NDArray[Any]:
     """Convert integers to an array, with ``blank`` for nulls; pyarrow's own way would import pandas."""
     dtype = np.dtype(f"int{column.type.bit_width}")
