@@ -47,28 +47,24 @@ class EntityRows:
         Ids of rows that were rejected.
     fields : tuple of str
         In the order of the description.
-    ids : pyarrow.StringArray
     columns : dict of str to column
-        Line and the other fields.
+        Line and the fields: ids as a `pyarrow.StringArray`, the others narrow.
     """
 
     table: str
     where: str
     bad_ids: frozenset[str]
     fields: tuple[str, ...]
-    ids: Any
-    columns: dict[str, NDArray[Any] | Texts]
+    columns: dict[str, Any]
 
     @classmethod
     def of(cls, table: str, where: str, checked: Checked) -> EntityRows:
         """Narrow a checked batch."""
-        columns = {_LINE: checked.lines} | {name: one for name, one in checked.columns.items() if name != ID}
         held = {
-            name: narrow(one) if isinstance(one, np.ndarray) else Texts.of(one)
-            for name, one in columns.items()
+            name: narrow(one) if isinstance(one, np.ndarray) else one if name == ID else Texts.of(one)
+            for name, one in {_LINE: checked.lines, **checked.columns}.items()
         }
-        bad = frozenset(checked.bad_ids)
-        return cls(table, where, bad, tuple(checked.columns), checked.columns[ID], held)
+        return cls(table, where, frozenset(checked.bad_ids), tuple(checked.columns), held)
 
     @classmethod
     def joined(cls, batches: Sequence[EntityRows]) -> EntityRows:
@@ -79,18 +75,20 @@ class EntityRows:
             first.where,
             frozenset().union(*(one.bad_ids for one in batches)),
             first.fields,
-            pa.concat_arrays([one.ids for one in batches]),
-            {name: joined([one.columns.pop(name) for one in batches]) for name in tuple(first.columns)},
+            {
+                name: (pa.concat_arrays if name == ID else joined)([one.columns.pop(name) for one in batches])
+                for name in tuple(first.columns)
+            },
         )
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.columns[_LINE])
 
-    def rows(self, at: NDArray[np.integer[Any]], bad_ids: frozenset[str]) -> CompanyRows:
-        """Return some rows for :func:`ml_sys.data.companies.reconcile`."""
+    def rows(self, at: NDArray[np.integer[Any]], ids: Any, bad_ids: frozenset[str]) -> CompanyRows:
+        """Return some rows, with their ids, for :func:`ml_sys.data.companies.reconcile`."""
         found = {_LINE: self.columns[_LINE].take(at)}
         for name in self.fields:
-            column = self.ids.take(pa.array(at)) if name == ID else self.columns[name].take(at)
+            column = ids if name == ID else self.columns[name].take(at)
             column = column.plain() if isinstance(column, Texts) else column
             if not isinstance(column, np.ndarray):
                 column = column.to_numpy(zero_copy_only=False)
@@ -123,7 +121,7 @@ def unite(
     lost : frozenset of str
         Ids that were read but not kept.
     """
-    ids = pa.concat_arrays([one.ids for one in tables])
+    ids = pa.concat_arrays([one.columns.pop(ID) for one in tables])
     order = pc.sort_indices(ids).to_numpy().astype(np.int32)
     ordered = ids.take(pa.array(order))
     again = np.append(False, as_flags(pc.equal(ordered[1:], ordered[:-1])))[: len(order)]
@@ -184,8 +182,8 @@ class _Settled:
             mine = at[slices == number]
             cut = np.searchsorted(mine, ends)
             rows = [
-                one.rows(mine[cut[i] : cut[i + 1]] - ends[i], one.bad_ids & ours)
-                for i, one in enumerate(self._tables)
+                one.rows(some - ends[i], ids.take(pa.array(some)), one.bad_ids & ours)
+                for i, (one, some) in enumerate(zip(self._tables, np.split(mine, cut[1:-1]), strict=True))
             ]
             companies, lost = reconcile(rows, self._form, self._quarantine, unusable=unusable & ours)
             self.lost |= lost
