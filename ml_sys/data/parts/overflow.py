@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Prefix of the temporary folders for usage.
+# Prefix of the temporary folders for usage and quarantined rows, which every ingest clears of what was left.
 SCRATCH = "mlsys-usage"
 
 

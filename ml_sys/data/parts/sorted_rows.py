@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml_sys.data.parts.overflow import SCRATCH
 from ml_sys.errors import StorageError
 from ml_sys.scratch import scratch_folder
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-# Prefix of the temporary folders for rows.
-SCRATCH = "mlsys-rows"
 # As `pyarrow.parquet.write_table` cuts a table, so that a file is the same in whichever way it was written.
 ROW_GROUP = 1 << 20
 _MEMORY_MB, _THREADS = 250, 2

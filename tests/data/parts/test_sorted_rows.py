@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml_sys.data.parts.sorted_rows import SCRATCH, ManyRows, room_errors
+from ml_sys.data.parts.overflow import SCRATCH
+from ml_sys.data.parts.sorted_rows import ManyRows, room_errors
 from ml_sys.errors import StorageError
 
 ORDER = ("text", "line")
