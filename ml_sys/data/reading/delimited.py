@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 DELIMITERS = (",", ";", "\t")
 
-_CHUNK_BYTES = 2 << 20
 _LOOKED_AT = 1 << 18
 # Arrow's own pool gives memory back between blocks, and fresh memory of the system's is slow.
 _POOL = pa.system_memory_pool()
@@ -197,8 +196,7 @@ def _read_fast(block: Block, layout: Layout, counts: frozenset[str] = frozenset(
     # A blank line, which is not a row, holds no count either, so Arrow refuses it where one is read.
     if counts.isdisjoint(layout.places) and np.diff(block.ends, prepend=-1).min() <= len(b"\r\n"):
         return None
-    is_quoted = b'"' in odd
-    if is_quoted and block.line(n_lines - 1).count(b'"') % 2:
+    if b'"' in odd and block.line(n_lines - 1).count(b'"') % 2:
         return None
     if counts and any(b"0" + one in data for one in odd.intersection(_HEXADECIMAL)):
         return None
@@ -209,11 +207,8 @@ def _read_fast(block: Block, layout: Layout, counts: frozenset[str] = frozenset(
     try:
         table = pyarrow.csv.read_csv(
             source,
-            # One thread, because parts are read in parallel. Small chunks suit the cache, but an open quote
-            # could hide at their edge.
-            pyarrow.csv.ReadOptions(
-                column_names=names, use_threads=False, block_size=len(data) if is_quoted else _CHUNK_BYTES
-            ),
+            # One thread, because parts are read in parallel, and one chunk, which nobody has to put together.
+            pyarrow.csv.ReadOptions(column_names=names, use_threads=False, block_size=len(data)),
             pyarrow.csv.ParseOptions(delimiter=layout.delimiter, ignore_empty_lines=False),
             pyarrow.csv.ConvertOptions(
                 include_columns=list(wanted), column_types=wanted, strings_can_be_null=False, null_values=[]
