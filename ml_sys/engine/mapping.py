@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -48,19 +48,23 @@ class Engine:
         Of the cluster's scheduler, as ``"tcp://10.0.0.5:8786"``; empty starts a cluster on this machine.
     storage : Storage, optional
         Where workers of a cluster read snapshots; without one they see the artifacts folder as it is here.
+    code : callable
+        Says, here and on each worker of a cluster, which code of the user's own functions run: versions and
+        digests by name. Those of mlsys and of the libraries are compared in any case.
     """
 
     kind: Literal["local", "dask"] = "local"
     workers: int = 0
     address: str = ""
     storage: Storage | None = None
+    code: Callable[[], Mapping[str, str]] = field(default=dict, compare=False)
 
     @classmethod
-    def of(cls, settings: EngineSettings) -> Engine:
+    def of(cls, settings: EngineSettings, code: Callable[[], Mapping[str, str]] = dict) -> Engine:
         """Return the engine that the settings describe; processes of this machine need no storage."""
         elsewhere = settings.storage if settings.kind == "dask" else ""
         storage = Storage(elsewhere, settings.cache_mb) if elsewhere else None
-        return cls(settings.kind, settings.workers, settings.address, storage)
+        return cls(settings.kind, settings.workers, settings.address, storage, code)
 
     def for_parts(self, count: int) -> Engine:
         """Return where so many parts of a snapshot are best worked on: a few are done right here.
@@ -76,7 +80,6 @@ class Engine:
         partitions: Sequence[P],
         *,
         on_done: Callable[[int, R], object] = lambda *_: None,
-        code: Callable[[], Mapping[str, str]] = dict,
     ) -> list[R]:
         """Return what a function makes of each partition, in their order.
 
@@ -88,9 +91,6 @@ class Engine:
             What the function takes, one at a time.
         on_done : callable
             Called here with the number of a partition and its result as soon as that is there.
-        code : callable
-            Says, here and on each worker of a cluster, which code the function runs: versions and digests by
-            name. Those of mlsys and of the libraries are compared in any case.
 
         Raises
         ------
@@ -98,14 +98,33 @@ class Engine:
             If workers die again and again, no cluster answers, or a worker's code is not the code here.
         """
         found: dict[int, R] = {}
+
+        def keep(number: int, result: R) -> None:
+            found[number] = result
+            on_done(number, result)
+
+        self.each(function, partitions, keep)
+        return [found[number] for number in range(len(partitions))]
+
+    def each(
+        self, function: Callable[[P], R], partitions: Sequence[P], on_done: Callable[[int, R], object]
+    ) -> None:
+        """Do the same as :meth:`map`, but keep no result: each is there for ``on_done`` alone.
+
+        Raises
+        ------
+        EngineError
+            As :meth:`map`.
+        """
         missing, deaths = dict(enumerate(partitions)), 0
         if not missing:
-            return []
-        with self._running(function, len(missing), code) as run:
+            return
+        with self._running(function, len(missing)) as run:
             while missing:
                 try:
-                    for number, result in run(missing, deaths):
-                        found[number], deaths = result, 0
+                    for number, result in run(dict(missing), deaths):
+                        del missing[number]
+                        deaths = 0
                         on_done(number, result)
                 except LostWorkerError as lost:
                     deaths += 1
@@ -114,9 +133,7 @@ class Engine:
                             f"workers died {deaths} times, with nothing done in between",
                             hint="most likely memory is short: set engine.workers lower",
                         ) from lost
-                    log.warning("a worker died: %d of %d tasks run again", *_counts(missing, found))
-                missing = {number: one for number, one in missing.items() if number not in found}
-        return [found[number] for number in range(len(partitions))]
+                    log.warning("a worker died: %d of %d tasks run again", len(missing), len(partitions))
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -147,14 +164,14 @@ class Engine:
 
     @contextlib.contextmanager
     def _running(
-        self, function: Callable[[P], R], count: int, code: Callable[[], Mapping[str, str]]
+        self, function: Callable[[P], R], count: int
     ) -> Iterator[Callable[[Mapping[int, P], int], Iterator[tuple[int, R]]]]:
         """Give what runs partitions, after so many deaths, and yields numbers and results as they come."""
         if self.kind == "local":
             yield partial(in_processes, function, self.workers)
             return
         with self.cluster(count) as cluster:
-            yield partial(cluster.run, function, code)
+            yield partial(cluster.run, function, self.code)
 
 
 class _Held:
@@ -184,9 +201,3 @@ def _connected(engine: Engine, most: int | None) -> contextlib.AbstractContextMa
 
     workers = engine.workers or cores()
     return connected(engine.address, workers if most is None else min(workers, most))
-
-
-def _counts(missing: Mapping[int, object], found: Mapping[int, object]) -> tuple[int, int]:
-    """Return how many tasks are still to be done, and how many there are."""
-    left = sum(number not in found for number in missing)
-    return left, len(missing.keys() | found.keys())

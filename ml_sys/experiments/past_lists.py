@@ -113,14 +113,14 @@ def _fitted(
     from ml_sys.model.split import Source
 
     source = known if isinstance(known, Source) else Source.of(known, settings)
-    engine = Engine.of(settings.engine)
+    engine = Engine.of(settings.engine, partial(own_code, settings))
     if engine.kind != "local":  # files of this machine are not there on a cluster
         source = source.elsewhere(engine.storage)
     if engine.kind == "local" or not source.inputs.is_stored:
         learn_features(source, terms, settings)
     single = settings.model_copy(update={"threads": 1})
     fit = partial(_fit, source, single, plain)
-    return engine.map(fit, terms, on_done=on_done, code=partial(own_code, settings))
+    return engine.map(fit, terms, on_done=on_done)
 
 
 def _fit(source: Source, settings: Settings, plain: bool, term: Term) -> TermScores:

@@ -102,9 +102,8 @@ def compare_resampling(part: TrainingPart, spec: FeatureSpec, settings: Settings
         update={"split": settings.split.model_copy(update={"validation_folds": folds})}
     )
     variants = variants_of(settings, part.train.label, part.train.weight)
-    made = Engine.of(settings.engine).map(
-        partial(_scores, part, spec), list(variants.values()), code=partial(own_code, settings)
-    )
+    engine = Engine.of(settings.engine, partial(own_code, settings))
+    made = engine.map(partial(_scores, part, spec), list(variants.values()))
     scores = dict(zip(variants, made, strict=True))
     chosen = _chosen(settings.resample, settings.model)
     compare = partial(

@@ -75,12 +75,10 @@ def seed_spreads(
     seeds = range(settings.seed + 1, settings.seed + 1 + settings.report.seeds)
     if not seeds:
         return ()
-    engine = Engine.of(settings.engine)
+    engine = Engine.of(settings.engine, partial(own_code, settings))
     if engine.kind != "local":  # files of this machine are not there on a cluster
         holdout = replace(holdout, rows=holdout.rows.in_memory())
-    found = engine.map(
-        partial(_judged, part, holdout, spec, settings, shares), seeds, code=partial(own_code, settings)
-    )
+    found = engine.map(partial(_judged, part, holdout, spec, settings, shares), seeds)
     return tuple(SeedSpread.of(metric, [one[metric] for one in found]) for metric in STEADINESS)
 
 

@@ -12,10 +12,11 @@ from ml_sys.outcomes.counts import rate_p_value
 from ml_sys.outcomes.monitoring import Check, Limits, change
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from ml_sys.data.ingest_counts import IngestCounts
     from ml_sys.form import Words
 
 # Checks whose names speak of companies.
@@ -29,7 +30,7 @@ _ALIKE = 0.5
 
 @dataclass(frozen=True)
 class Export:
-    """The contents of one export.
+    """The contents of one export, or of a part of one.
 
     Attributes
     ----------
@@ -41,8 +42,6 @@ class Export:
         Position of the company of each usage row.
     complete_on : ndarray of shape (m,), int32
     values : ndarray of shape (m, k), int
-    read, rejected, merged : mapping of str to int
-        Rows by table: read, set aside as wrong, and merged into others.
     """
 
     ids: NDArray[np.object_]
@@ -50,9 +49,6 @@ class Export:
     company: NDArray[np.int32]
     complete_on: NDArray[np.int32]
     values: NDArray[np.int32]
-    read: Mapping[str, int]
-    rejected: Mapping[str, int]
-    merged: Mapping[str, int]
 
 
 def arrived(export: Export, ends: int | None, covers: Period) -> NDArray[np.int64]:
@@ -132,7 +128,7 @@ def in_words(checks: Sequence[Check], words: Words) -> list[Check]:
     return [replace(one, name=words.spoken(one.name)) if one.name in of_companies else one for one in checks]
 
 
-def row_checks(now: Export, before: Export, limits: Limits) -> list[Check]:
+def row_checks(now: IngestCounts, before: IngestCounts, limits: Limits) -> list[Check]:
     """Check that no more rows than before are bad or repeated."""
     checks = []
     for what, those in (("set aside", "rejected"), ("merged", "merged")):

@@ -180,7 +180,7 @@ def stability_index(reference: NDArray[Any], now: NDArray[Any]) -> float:
         Numbers without NaN, or texts.
     """
     stability = Stability(reference)
-    stability.add(now)
+    stability.add(stability.counted(now))
     return stability.index()
 
 
@@ -197,11 +197,11 @@ class Stability:
         self._edges: NDArray[Any] | None = None
         if reference.dtype != object and reference.size:
             self._edges = np.unique(np.quantile(reference, np.arange(1, _BINS) / _BINS))
-        self._before, self._after = self._counted(reference), Counter[Any]()
+        self._before, self._after = self.counted(reference), Counter[Any]()
 
-    def add(self, now: NDArray[Any]) -> None:
-        """Count some of today's values."""
-        self._after.update(self._counted(now))
+    def add(self, now: Counter[Any]) -> None:
+        """Add some of today's values, as :meth:`counted` counts them."""
+        self._after.update(now)
 
     def index(self) -> float:
         """Return the index of all values counted so far; see :func:`stability_index`."""
@@ -215,7 +215,8 @@ class Stability:
         p, q = p / p.sum(), q / q.sum()
         return float(((q - p) * np.log(q / p)).sum())
 
-    def _counted(self, values: NDArray[Any]) -> Counter[Any]:
+    def counted(self, values: NDArray[Any]) -> Counter[Any]:
+        """Count values by bin, or texts."""
         if values.dtype == object:
             return Counter(values.astype(str).tolist())
         if self._edges is None or not values.size:

@@ -12,6 +12,7 @@ from ml_sys.outcomes.drift import Distance, JensenShannon, KolmogorovSmirnov, Si
 from ml_sys.outcomes.monitoring import Check, Limits, Moved, change
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
@@ -173,7 +174,7 @@ def moved(now: Mapping[str, NDArray[Any]], before: Mapping[str, NDArray[Any]]) -
         Features of today's prospects and of the reference: numbers, with NaN for blanks, or texts, with None.
     """
     moves = Moves(before)
-    moves.add(now)
+    moves.add(moves.counted(now))
     return moves.found()
 
 
@@ -184,11 +185,15 @@ class Moves:
         self._features = {name: Stability(_told(values)) for name, values in before.items()}
         self._names: set[str] = set()
 
-    def add(self, now: Mapping[str, NDArray[Any]]) -> None:
-        """Count some of today's prospects."""
-        self._names |= now.keys()
-        for name, values in now.items():
-            self._features[name].add(_told(values))
+    def counted(self, now: Mapping[str, NDArray[Any]]) -> dict[str, Counter[Any]]:
+        """Count some of today's prospects by feature; anyone may do it who has this."""
+        return {name: self._features[name].counted(_told(values)) for name, values in now.items()}
+
+    def add(self, counts: Mapping[str, Counter[Any]]) -> None:
+        """Add what was counted."""
+        self._names |= counts.keys()
+        for name, one in counts.items():
+            self._features[name].add(one)
 
     def found(self) -> tuple[Moved, ...]:
         """Return how far each feature has moved, the furthest first."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -20,11 +21,13 @@ from ml_sys.registry.criteria import Finding, finite, not_judged
 from ml_sys.text import between
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
     from ml_sys.data.snapshot import Snapshot
+    from ml_sys.engine.mapping import Engine
+    from ml_sys.features.compute import FeatureSpec
     from ml_sys.features.panel import Panel
     from ml_sys.form import Noun
     from ml_sys.metrics.ranking import Outcomes
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from ml_sys.registry.loading import Judged
     from ml_sys.registry.store import Registry
     from ml_sys.settings import GateSettings
+
+R = TypeVar("R")
 
 # Numbers of calls per list at which converters are counted; their mean gives more weight to the top.
 DEPTHS = (10, 25, 50)
@@ -107,30 +112,60 @@ def as_good_as_rules(
     )
 
 
-def rules_of(registry: Registry, artifact: Artifact, found: Judged) -> dict[str, NDArray[np.float32]]:
-    """Return the simple rules' scores on a holdout, from its snapshot if that is there, else as stored."""
-    panel, spec = found.panel, found.scorer.spec
-    cutoffs, at = np.unique(panel.cutoff, return_inverse=True)
+def rules_of(
+    registry: Registry, artifact: Artifact, found: Judged, engine: Engine
+) -> dict[str, NDArray[np.float32]]:
+    """Return the simple rules' scores on a holdout, from its snapshot if that is there, else as stored.
+
+    Raises
+    ------
+    MlsysError
+        If workers of a cluster cannot read the snapshot: then it is not known whether it is there.
+    """
+    panel = found.panel
     told: dict[str, NDArray[np.float32]] = {}
     n_told = 0
+
+    def tell(rows: NDArray[np.intp], scores: dict[str, NDArray[np.float32]]) -> None:
+        nonlocal n_told
+        for name, score in scores.items():
+            told.setdefault(name, np.empty(len(panel), score.dtype))[rows] = score
+        n_told += rows.size
+
     try:
-        for part, rows, company in by_part(registry, artifact, panel):
-            _, scores = rule_scores(FeatureInputs.from_snapshot(part, spec), cutoffs)
-            for name, score in scores.items():
-                told.setdefault(name, np.empty(len(panel), score.dtype))[rows] = score[
-                    company * cutoffs.size + at[rows]
-                ]
-            n_told += rows.size
+        over_parts(registry, artifact, panel, partial(_rules, spec=found.scorer.spec), tell, engine)
     except MlsysError:
+        if engine.kind != "local":
+            raise
         return panel.rules
     # The gate refuses a holdout that is not from this snapshot.
     return told if n_told == len(panel) else panel.rules
 
 
-def by_part(
-    registry: Registry, artifact: Artifact, panel: Panel
-) -> Iterator[tuple[Snapshot, NDArray[np.intp], NDArray[np.intp]]]:
-    """Yield each part of a version's snapshot, rows of its holdout, and where their companies are in it.
+def _rules(
+    part: Snapshot, cutoffs: NDArray[np.int32], at: NDArray[np.intp], *, spec: FeatureSpec
+) -> dict[str, NDArray[np.float32]]:
+    _, scores = rule_scores(FeatureInputs.from_snapshot(part, spec), cutoffs)
+    return {name: score[at] for name, score in scores.items()}
+
+
+def over_parts(
+    registry: Registry,
+    artifact: Artifact,
+    panel: Panel,
+    function: Callable[[Snapshot, NDArray[np.int32], NDArray[np.intp]], R],
+    on_done: Callable[[NDArray[np.intp], R], object],
+    engine: Engine,
+) -> None:
+    """Have each part of a version's snapshot worked on, and tell what becomes of the holdout's rows.
+
+    Parameters
+    ----------
+    function : callable
+        Pure. It takes a part, the cutoffs of the holdout, and which (company, cutoff) of the part its rows
+        are, counted company by company.
+    on_done : callable
+        Called here with rows of the holdout and what was made of them.
 
     Raises
     ------
@@ -138,14 +173,28 @@ def by_part(
         If the snapshot is not there any more, or changed.
     """
     parts = snapshots.stored(registry.root, artifact.manifest["snapshot"])
+    cutoffs, which = np.unique(panel.cutoff, return_inverse=True)
     order = np.argsort(panel.company, kind="stable")
-    company = panel.company[order]
+    company, rows, tasks = panel.company[order], [], []
     for number in range(len(parts)):
         position = parts.positions(number)
         start, end = (np.searchsorted(company, position, side=side) for side in ("left", "right"))
         place = np.repeat(np.arange(position.size), end - start)
         first = np.repeat(start - np.cumsum(end - start) + (end - start), end - start)
-        yield parts.part(number), order[first + np.arange(place.size)], place
+        rows.append(order[first + np.arange(place.size)])
+        tasks.append((number, place * cutoffs.size + which[rows[-1]]))
+    asked = partial(_of_part, function, parts.shared(engine.storage), cutoffs)
+    engine.for_parts(len(parts)).each(asked, tasks, lambda number, found: on_done(rows[number], found))
+
+
+def _of_part(
+    function: Callable[[Snapshot, NDArray[np.int32], NDArray[np.intp]], R],
+    parts: snapshots.Parts,
+    cutoffs: NDArray[np.int32],
+    task: tuple[int, NDArray[np.intp]],
+) -> R:
+    number, at = task
+    return function(parts.part(number), cutoffs, at)
 
 
 def _metric(ranked: Outcomes, settings: GateSettings) -> float:

@@ -6,18 +6,21 @@ Stored results are not trusted: both models score the challenger's holdout again
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from ml_sys.data import snapshot as snapshots
-from ml_sys.errors import MlsysError
+from ml_sys.engine.mapping import Engine
+from ml_sys.errors import EngineError, MlsysError
+from ml_sys.experiments.cache import own_code
 from ml_sys.features.compute import feature_frame
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.rows import Rows
 from ml_sys.model.files.layout import CANARIES
-from ml_sys.registry.best_rule import by_part, rules_of
+from ml_sys.registry.best_rule import over_parts, rules_of
 from ml_sys.registry.gate import Case, Contender, Verdict, judge
 from ml_sys.registry.loading import judged
 from ml_sys.scoring.loading import probabilities_by
@@ -29,20 +32,20 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from ml_sys.data.snapshot import Snapshot
     from ml_sys.features.panel import Panel
     from ml_sys.model.files.artifact import Artifact
     from ml_sys.registry.loading import Judged
     from ml_sys.registry.store import Registry
     from ml_sys.scoring.scorer import Scorer
-    from ml_sys.settings import GateSettings
+    from ml_sys.settings import GateSettings, Settings
 
 
 def judge_version(
     registry: Registry,
     version: str,
     champion: str | None,
-    gate: GateSettings,
-    seed: int,
+    settings: Settings,
     on_step: Callable[[str], None],
     standard: GateSettings | None = None,
 ) -> Verdict:
@@ -57,6 +60,7 @@ def judge_version(
     standard : GateSettings, optional
         See :func:`promote`.
     """
+    gate, seed, engine = settings.gate, settings.seed, Engine.of(settings.engine, partial(own_code, settings))
     on_step("verifying files")
     try:
         artifact = registry.open(version)
@@ -75,12 +79,12 @@ def judge_version(
         failed_canaries=tuple(
             f"{one['name']}: {one['found']}" for one in artifact.json(CANARIES) if one["status"] == "failed"
         ),
-        rules=rules_of(registry, artifact, found),
+        rules=rules_of(registry, artifact, found, engine),
         entity=found.scorer.spec.form.words.entity,
         rule_stands=is_rule(champion),
     )
     if champion is not None and not is_rule(champion):
-        case = _with_champion(registry, champion, case, artifact, found)
+        case = _with_champion(registry, champion, case, artifact, found, engine)
     on_step("comparing" if champion else "judging")
     return judge(case, gate, seed=seed, standard=standard)
 
@@ -96,6 +100,7 @@ def _with_champion(
     case: Case,
     artifact: Artifact,
     ours: Judged,
+    engine: Engine,
 ) -> Case:
     panel = ours.panel
     try:
@@ -113,7 +118,9 @@ def _with_champion(
             if scorer.spec == ours.scorer.spec:
                 probability = probabilities_by(scorer, panel.rows)
             else:
-                probability = _scored_anew(registry, scorer, artifact, panel)
+                probability = _scored_anew(registry, scorer, artifact, panel, engine)
+        except EngineError:  # which says nothing of the champion
+            raise
         except MlsysError as error:
             unmatched = f"{champion} needs other features, which cannot be computed: {error.message}"
     both = replace(
@@ -128,15 +135,22 @@ def _with_champion(
     return both
 
 
-def _scored_anew(registry: Registry, theirs: Scorer, artifact: Artifact, panel: Panel) -> NDArray[np.float64]:
+def _scored_anew(
+    registry: Registry, theirs: Scorer, artifact: Artifact, panel: Panel, engine: Engine
+) -> NDArray[np.float64]:
     """Let a champion score a challenger's holdout by features of its own, from the challenger's snapshot."""
     probability = np.empty(len(panel))
-    cutoffs, at = np.unique(panel.cutoff, return_inverse=True)
-    for part, rows, company in by_part(registry, artifact, panel):
-        everyone = feature_frame(FeatureInputs.from_snapshot(part, theirs.spec), cutoffs, theirs.spec)
-        features = everyone.take(company * cutoffs.size + at[rows])
-        probability[rows] = probabilities_by(theirs, Rows.of(features))
+    over_parts(
+        registry, artifact, panel, partial(_probabilities, theirs=theirs), probability.__setitem__, engine
+    )
     return probability
+
+
+def _probabilities(
+    part: Snapshot, cutoffs: NDArray[np.int32], at: NDArray[np.intp], *, theirs: Scorer
+) -> NDArray[np.float64]:
+    everyone = feature_frame(FeatureInputs.from_snapshot(part, theirs.spec), cutoffs, theirs.spec)
+    return probabilities_by(theirs, Rows.of(everyone.take(at)))
 
 
 def overlap(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> str:

@@ -161,9 +161,9 @@ def test_one_of_two_workers_with_other_code_is_enough_to_be_refused() -> None:
         with distributed.Client(here, set_as_default=False) as client:
             workers = client.run(os.getpid)
             client.run(tasks.name_worker, "second", workers=[max(workers)])
-        engine = Engine("dask", address=here.scheduler_address)
+        engine = Engine("dask", address=here.scheduler_address, code=partial(own, "second"))
         with pytest.raises(EngineError, match="my_features is other there and mine here"):
-            engine.map(tasks.where, range(20), code=partial(own, "second"))
+            engine.map(tasks.where, range(20))
 
 
 @pytest.mark.slow  # starts processes

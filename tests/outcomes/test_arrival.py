@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml_sys.data.ingest_counts import IngestCounts
 from ml_sys.days import WEEKLY, Period
 from ml_sys.form import Noun, Words
 from ml_sys.outcomes.arrival import (
@@ -36,10 +37,10 @@ def export():
         company,
         day,
         np.stack((company, day), axis=1),
-        {"usage": 480},
-        {"usage": 2},
-        {},
     )
+
+
+ROWS = IngestCounts({"usage": 480}, {"usage": 2}, {})
 
 
 def only(one, rows):
@@ -94,7 +95,7 @@ def test_daily_rows_are_counted_by_the_week():
 
 
 def test_rows_set_aside_ring_when_their_share_rises_and_not_when_it_falls():
-    before, now = export(), replace(export(), rejected={"usage": 30}, merged={"usage": 1})
+    before, now = ROWS, replace(ROWS, rejected={"usage": 30}, merged={"usage": 1})
     found = by_name(row_checks(now, before, LIMITS))
     assert found["rows of usage that are set aside"].effect == pytest.approx(28 / 480)
     assert beyond(row_checks(now, before, LIMITS)) == {"rows of usage that are set aside"}
@@ -102,7 +103,7 @@ def test_rows_set_aside_ring_when_their_share_rises_and_not_when_it_falls():
 
 
 def test_a_few_rows_of_a_small_table_are_chance():
-    before = replace(export(), read={"customers": 90}, rejected={})
+    before = IngestCounts({"customers": 90}, {}, {})
     (few, _) = row_checks(replace(before, rejected={"customers": 3}), before, LIMITS)
     (many, _) = row_checks(replace(before, rejected={"customers": 30}), before, LIMITS)
     assert few.p == pytest.approx(2 / 8)
@@ -186,7 +187,7 @@ def test_a_company_that_reports_twice_in_a_week_counts_once():
 
 
 def test_rows_not_taken_are_told_whole():
-    before = replace(export(), read={"usage": 100, "customers": 10}, rejected={"usage": 5}, merged={})
+    before = IngestCounts({"usage": 100, "customers": 10}, {"usage": 5}, {})
     now = replace(before, read={"usage": 200, "customers": 0}, merged={"customers": 1, "usage": 4})
     found = by_name(row_checks(now, before, LIMITS))
     assert list(found) == [
@@ -315,7 +316,7 @@ def test_usage_is_held_against_what_a_diary_of_it_says(reported, covers, later):
 def test_only_what_is_said_of_companies_is_said_in_the_words_of_a_description():
     words = Words(entity=Noun("shop", "shops"), customer=Noun("buyer", "buyers"))
     checks = [
-        *usage_checks(export(), 84, WEEKLY, LIMITS), *row_checks(export(), export(), LIMITS),
+        *usage_checks(export(), 84, WEEKLY, LIMITS), *row_checks(ROWS, ROWS, LIMITS),
         *history_checks(export(), export(), LIMITS),
         Check("arrival", "companies, a column", 1.0, 1.0, "share", 0.0, 1.0),
     ]  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ml_sys.data import snapshot as snapshots
+from ml_sys.engine.mapping import Engine
 from ml_sys.metrics.names import label
 from ml_sys.metrics.paired import paired_bootstrap
 from ml_sys.metrics.ranking import Outcomes, ranking_metrics
@@ -21,26 +22,28 @@ from ml_sys.settings import GateSettings
 from ml_sys.text import between
 from tests.model.world import MOST_ACTIONS, MOST_USERS
 
+HERE = Engine(workers=1)
+
 
 def test_rules_of_an_honest_version_are_those_of_its_holdout_row_by_row(registered: Path) -> None:
     registry = Registry(registered)
     artifact = registry.open("1.0.0")
     found = judged(registry, artifact)
-    rules = rules_of(registry, artifact, found)
+    rules = rules_of(registry, artifact, found, HERE)
     assert set(rules) == {MOST_ACTIONS, MOST_USERS} == set(found.panel.rules)
     for name, score in rules.items():
         np.testing.assert_array_equal(score, found.panel.rules[name])
     forged = replace(found, panel=replace(found.panel, rules={name: -score for name, score in rules.items()}))
-    again = rules_of(registry, artifact, forged)
+    again = rules_of(registry, artifact, forged, HERE)
     np.testing.assert_array_equal(again[MOST_USERS], rules[MOST_USERS])
     stranger = replace(found.panel, company=(found.panel.company + 10**6).astype(np.int32))
-    kept = rules_of(registry, artifact, replace(found, panel=stranger))
+    kept = rules_of(registry, artifact, replace(found, panel=stranger), HERE)
     assert kept is stranger.rules
     beyond = len(snapshots.everyone(registry.root))
     company = found.panel.company.copy()
     company[-1] = beyond
     edge = replace(found, panel=replace(found.panel, company=company))
-    assert rules_of(registry, artifact, edge) is edge.panel.rules
+    assert rules_of(registry, artifact, edge, HERE) is edge.panel.rules
 
 
 @pytest.mark.parametrize(("least", "blocking"), [(20, True), (21, False)])

@@ -183,10 +183,11 @@ def score_by(
             cutoff = _cutoff(covered_by(everyone, scorer.spec) if as_of is None else as_of, asked, settings)
             paid = who_paid(cutoff)
             wanted = _asked(settings, version, cutoff, capacity, paid)
-            engine = Engine.of(settings.engine).for_parts(len(everyone.parts))
-            mapped = partial(engine.map, code=partial(_own_code, settings))
+            engine = Engine.of(settings.engine, partial(_own_code, settings)).for_parts(len(everyone.parts))
             sent = replace(everyone, parts=everyone.parts.shared(engine.storage))
-            return with_warning(score_free(scorer, sent, wanted, day, mapped), paid, reach(settings, calls))
+            return with_warning(
+                score_free(scorer, sent, wanted, day, engine.map), paid, reach(settings, calls)
+            )
         read = all_free(everyone, day)
     else:
         read = read_prospects(prospects, settings.schema_, scorer.spec)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.data import snapshot as snapshots
+from ml_sys.engine.mapping import Engine
 from ml_sys.errors import ChampionChangedError, UsageError
 from ml_sys.registry.audit import Change
 from ml_sys.registry.judging import judge_version
@@ -114,9 +115,8 @@ def promote(
         champion = registry.read().production
         if champion == version:
             return Promotion(version, None, champion, promoted=True)
-        verdict = judge_version(
-            registry, version, champion, settings.gate, settings.seed, on_step, configuration.gate
-        )
+        with Engine.of(settings.engine).held():
+            verdict = judge_version(registry, version, champion, settings, on_step, configuration.gate)
         if dry_run or not (verdict.passed or force):
             return Promotion(version, verdict, champion, promoted=False)
         if force:

@@ -11,6 +11,7 @@ import numpy as np
 from ml_sys.data import snapshot
 from ml_sys.engine.mapping import Engine
 from ml_sys.errors import NotEnoughDataError
+from ml_sys.experiments.cache import own_code
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import rolling_panel
@@ -150,7 +151,8 @@ def plan_experiment(
     scorer = load_scorer(registry, name)
     horizon = int(registry.open(name).manifest["horizon_days"])
     on_step("making past lists")
-    known, engine = snapshot.everyone(settings.artifacts_dir), Engine.of(settings.engine)
+    known = snapshot.everyone(settings.artifacts_dir)
+    engine = Engine.of(settings.engine, partial(own_code, settings))
     cutoffs, probability = latest_lists(scorer, known, horizon, engine)
     on_step("simulating the designs")
     design = design_of(settings, horizon_days=horizon, capacity=capacity)
@@ -216,7 +218,7 @@ def latest_lists(
     def put(number: int, found: NDArray[np.float64]) -> None:
         probability[parts.positions(number)] = found
 
-    engine.map(lists, range(len(parts)), on_done=put)
+    engine.each(lists, range(len(parts)), put)
     return cutoffs, probability
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,10 @@ import numpy as np
 from ml_sys.data import snapshot as snapshots
 from ml_sys.days import day_number
 from ml_sys.durable import replacing
+from ml_sys.engine.mapping import Engine
 from ml_sys.errors import SnapshotError
+from ml_sys.experiments.cache import own_code
+from ml_sys.jobs.outcomes.judged_on import JudgedOn
 from ml_sys.jobs.outcomes.observed import (
     Prospects,
     Scored,
@@ -25,8 +29,7 @@ from ml_sys.jobs.outcomes.observed import (
 from ml_sys.jobs.outcomes.promises import promises_kept
 from ml_sys.jobs.outcomes.served import Held, watched
 from ml_sys.jobs.outcomes.shadow import MadeAgain, Shadow, made_again, matured_cutoffs
-from ml_sys.jobs.outcomes.today import ColumnByColumn, Today, today_of
-from ml_sys.model.files.serialization import read_holdout
+from ml_sys.jobs.outcomes.today import Today, today_of
 from ml_sys.outcomes.arrival import in_words, volume_check
 from ml_sys.outcomes.last_monitoring import keep
 from ml_sys.outcomes.monitoring import Challenger, Check, Limits, Matured, Monitoring, rung
@@ -42,12 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import pandas as pd
-
     from ml_sys.data.snapshot import Everyone
     from ml_sys.features.compute import FeatureSpec
-    from ml_sys.features.panel import Panel
-    from ml_sys.model.files.artifact import Artifact
     from ml_sys.registry.index import Entry
     from ml_sys.registry.store import Registry
     from ml_sys.scoring.scorer import Scorer
@@ -93,39 +92,9 @@ def monitor(
     """
     on_step("loading the version")
     chosen = registry.resolve(version)
-    watch = _Watch.of(registry, chosen, settings, prospects)
-    on_step("looking at the data")
-    checks = watch.arrival(day)
-    on_step("comparing with the holdout")
-    compared = watch.comparison()
-    checks += compared
-    judged_on = Held(
-        watch.held.known["probability"].to_numpy(dtype=np.float64),
-        {one.name: one.reference for one in compared if is_of_one_company(one.name)},
-    )
-    served, unserved = watched(settings, chosen, judged_on, day, watch.limits)
-    checks += served
-    on_step("checking outcomes")
-    promised, outcomes = watch.outcomes()
-    handed_out, probabilities, unread = promises_kept(settings, chosen, watch.latest)
-    checks += [*outcomes, *promise_check(_HANDED_OUT, probabilities, handed_out, watch.limits)]
-    checks += [age_check(day - watch.learnt_until, watch.limits)]
-    on_step("scoring with challengers")
-    found = Monitoring(
-        version=chosen,
-        snapshot=watch.latest.id,
-        day=date_of(day),
-        cutoff=date_of(watch.cutoff),
-        reference=date_of(watch.held.cutoff),
-        prospects=watch.n_prospects,
-        checks=rung(checks, watch.limits.alpha),
-        features=watch.today.moves,
-        matured=promised,
-        handed_out=handed_out,
-        challengers=watch.challengers(registry, chosen),
-        notes=(*watch.notes, *unread, *unserved),
-        page=page,
-    )
+    with Engine.of(settings.engine).held():
+        watch = _Watch.of(registry, chosen, settings, prospects)
+        found = replace(watch.found(registry, chosen, day, on_step), page=page)
     keep(found, settings.artifacts_dir)
     if page is not None:
         from ml_sys.report.monitoring_page import monitoring_page  # what draws pictures takes time to import
@@ -136,37 +105,15 @@ def monitor(
 
 
 @dataclass(frozen=True)
-class _Held:
-    """The latest list of a version's holdout, and its share of all companies."""
-
-    panel: Panel
-    known: pd.DataFrame
-    share: float
-
-    @classmethod
-    def of(cls, artifact: Artifact) -> _Held:
-        panel, known = read_holdout(artifact)
-        # One list, like today's: a company that changes sides then has as many weeks on either.
-        rows = panel.cutoff == panel.cutoff.max()
-        return cls(panel.take(rows), known[rows], artifact.manifest["holdout"].get("share", 1.0))
-
-    @property
-    def cutoff(self) -> int:
-        return int(self.panel.cutoff[0])
-
-    def columns(self, spec: FeatureSpec) -> ColumnByColumn:
-        return ColumnByColumn(self.panel.rows, tuple(spec.names()))
-
-
-@dataclass(frozen=True)
 class _Watch:
     """A version, the data that it scores today, and the data that it was judged on."""
 
     settings: Settings
+    engine: Engine
     limits: Limits
     scorer: Scorer
     horizon_days: int
-    held: _Held
+    held: JudgedOn
     latest: Everyone
     then: Everyone | None
     learnt_until: int
@@ -192,13 +139,15 @@ class _Watch:
             if path is None
             else prospects_in(path, settings.schema_, scorer.spec, latest, cutoff)
         )
-        n_prospects, held = number_of(prospects, latest, cutoff), _Held.of(artifact)
+        n_prospects, held = number_of(prospects, latest, cutoff), JudgedOn.of(artifact)
         share = MOST_COMPANIES / max(n_prospects, len(held.panel), 1)
-        today = today_of(prospects, latest, cutoff, scorer, share, held.columns(scorer.spec))
+        engine = Engine.of(settings.engine, partial(own_code, settings))
+        today = today_of(prospects, latest, cutoff, scorer, share, held.columns(scorer.spec), engine)
         horizon = int(artifact.manifest["horizon_days"])
         lists = matured_cutoffs(_timeline(latest, scorer.spec, horizon), learnt_until, settings.monitor.lists)
         return cls(
             settings,
+            engine,
             Limits(**settings.monitor.model_dump(exclude={"challengers", "lists"})),
             scorer,
             horizon,
@@ -210,17 +159,51 @@ class _Watch:
             prospects,
             n_prospects,
             today,
-            made_again(latest, scorer, lists, horizon),
+            made_again(latest, scorer, lists, horizon, engine),
             notes,
+        )
+
+    def found(self, registry: Registry, version: str, day: int, on_step: Callable[[str], None]) -> Monitoring:
+        """Compare everything."""
+        on_step("looking at the data")
+        checks = self.arrival(day)
+        on_step("comparing with the holdout")
+        compared = self.comparison()
+        checks += compared
+        judged_on = Held(
+            self.held.known["probability"].to_numpy(dtype=np.float64),
+            {one.name: one.reference for one in compared if is_of_one_company(one.name)},
+        )
+        served, unserved = watched(self.settings, version, judged_on, day, self.limits)
+        checks += served
+        on_step("checking outcomes")
+        promised, outcomes = self.outcomes()
+        handed_out, probabilities, unread = promises_kept(self.settings, version, self.latest)
+        checks += [*outcomes, *promise_check(_HANDED_OUT, probabilities, handed_out, self.limits)]
+        checks += [age_check(day - self.learnt_until, self.limits)]
+        on_step("scoring with challengers")
+        return Monitoring(
+            version=version,
+            snapshot=self.latest.id,
+            day=date_of(day),
+            cutoff=date_of(self.cutoff),
+            reference=date_of(self.held.cutoff),
+            prospects=self.n_prospects,
+            checks=rung(checks, self.limits.alpha),
+            features=self.today.moves,
+            matured=promised,
+            handed_out=handed_out,
+            challengers=self.challengers(registry, version),
+            notes=(*self.notes, *unread, *unserved),
         )
 
     def arrival(self, day: int) -> list[Check]:
         """Check whether the data have arrived."""
         spec, limits = self.scorer.spec, self.limits
-        checks = usage_checks_of(self.latest, spec, day, limits)
+        checks = usage_checks_of(self.latest, spec, day, limits, self.engine)
         checks.append(volume_check(self.n_prospects, len(self.held.panel) / self.held.share, limits))
         if self.then is not None:
-            checks += earlier_checks_of(self.latest, self.then, self.prospects, spec, limits)
+            checks += earlier_checks_of(self.latest, self.then, self.prospects, spec, limits, self.engine)
         return in_words(checks, spec.form.words)
 
     def comparison(self) -> list[Check]:
@@ -235,8 +218,8 @@ class _Watch:
             known["probability"].to_numpy(dtype=np.float64),
         )
         compared = Comparison(
-            population(now, self.scorer, self.latest, limits.weeks, share),
-            population(before, self.scorer, self.then or self.latest, limits.weeks, share),
+            population(now, self.scorer, self.latest, limits.weeks, share, self.engine),
+            population(before, self.scorer, self.then or self.latest, limits.weeks, share, self.engine),
             limits,
             self.settings.seed,
         )
@@ -266,6 +249,7 @@ class _Watch:
             self.again,
             self.horizon_days,
             settings.threshold.capacity,
+            self.engine,
         )
         return tuple(
             shadow.challenge(registry, one.version, _data_end(one), settings.bootstrap, settings.seed)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ml_sys.data.ingest_counts import ingest_counts
+from ml_sys.data.ingest_counts import IngestCounts, ingest_counts
 from ml_sys.data.schema import NEVER_BEGAN, NONCUSTOMERS
 from ml_sys.data.snapshot import Everyone, Snapshot
 from ml_sys.errors import UsageError
 from ml_sys.features.attributes import Attributes, category_names, number_name, telling_blanks
 from ml_sys.features.compute import feature_columns
 from ml_sys.features.inputs import FeatureInputs
-from ml_sys.jobs.outcomes.pieces import pairs, pieces
+from ml_sys.jobs.outcomes.pieces import HERE, over_pairs, over_pieces
 from ml_sys.outcomes.arrival import (
     Again,
     Export,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ml_sys.engine.mapping import Engine
     from ml_sys.features.compute import Columns, FeatureSpec
     from ml_sys.form import Form
     from ml_sys.jobs.outcomes.pieces import Data
@@ -94,45 +96,61 @@ def prospects_in(path: Path, schema: SchemaSettings, spec: FeatureSpec, data: Da
     return Prospects(read.frame[~read.frame["id"].isin(paid)], read.read, *counts)
 
 
-def export_of(snapshot: Snapshot, spec: FeatureSpec, prospects: Prospects | None = None) -> Export:
-    """Return the export in a snapshot; if prospects come from a file, with the counts of that file."""
-    counts = ingest_counts(snapshot.path)
-    read, rejected, merged = dict(counts.read), dict(counts.rejected), dict(counts.merged)
-    ids, about = snapshot.companies["id"], _about(snapshot.companies, spec.form)
-    if prospects is not None and prospects.read is not None:
-        read[NONCUSTOMERS], rejected[NONCUSTOMERS] = prospects.read, prospects.rejected
-        merged[NONCUSTOMERS] = prospects.merged
-    return Export(
-        ids.to_numpy(dtype=object),
-        about,
-        snapshot.usage_company,
-        spec.period.complete_on(snapshot.usage_stamp),
-        snapshot.usage_values,
-        read,
-        rejected,
-        merged,
+def counts_of(data: Data, prospects: Prospects | None = None) -> IngestCounts:
+    """Return the rows that an ingest read, with those of a file of prospects in place of the others."""
+    counts = ingest_counts(data.path)
+    if prospects is None or prospects.read is None:
+        return counts
+    return IngestCounts(
+        {**counts.read, NONCUSTOMERS: prospects.read},
+        {**counts.rejected, NONCUSTOMERS: prospects.rejected},
+        {**counts.merged, NONCUSTOMERS: prospects.merged},
     )
 
 
-def usage_checks_of(data: Data, spec: FeatureSpec, day: int, limits: Limits) -> list[Check]:
+def export_of(snapshot: Snapshot, spec: FeatureSpec) -> Export:
+    """Return the export in a snapshot, or in a part of one."""
+    return Export(
+        snapshot.companies["id"].to_numpy(dtype=object),
+        _about(snapshot.companies, spec.form),
+        snapshot.usage_company,
+        spec.period.complete_on(snapshot.usage_stamp),
+        snapshot.usage_values,
+    )
+
+
+def usage_checks_of(
+    data: Data, spec: FeatureSpec, day: int, limits: Limits, engine: Engine = HERE
+) -> list[Check]:
     """Check that usage has come; see :func:`ml_sys.outcomes.arrival.checks_of_arrival`."""
     stamps = spec.period.complete_on(data.usage_stamp)
     ends = int(stamps.max()) if stamps.size else None
-    counts = [arrived(export_of(piece, spec), ends, spec.period) for piece, _ in pieces(data)]
+    counts = over_pieces(partial(_arrived, spec=spec, ends=ends), data, engine)
     return checks_of_arrival(ends, counts, day, spec.period, limits)
 
 
+def _arrived(
+    piece: Snapshot, _position: NDArray[np.int32], *, spec: FeatureSpec, ends: int | None
+) -> NDArray[np.int64]:
+    return arrived(export_of(piece, spec), ends, spec.period)
+
+
 def earlier_checks_of(
-    latest: Data, then: Data, prospects: Prospects, spec: FeatureSpec, limits: Limits
+    latest: Data,
+    then: Data,
+    prospects: Prospects,
+    spec: FeatureSpec,
+    limits: Limits,
+    engine: Engine = HERE,
 ) -> list[Check]:
     """Check that what was there then is there now; see `row_checks` and `checks_of_history` of arrival."""
-    again: list[Again] = []
-    checks: list[Check] = []
-    for theirs, ours, asked in pairs(then, latest):
-        now, before = export_of(ours, spec, prospects), export_of(theirs, spec)
-        checks = checks or row_checks(now, before, limits)  # of the whole, which each part tells
-        again.append(found_again(now, before, asked))
+    checks = row_checks(counts_of(latest, prospects), counts_of(then), limits)
+    again = over_pairs(partial(_found_again, spec=spec), then, latest, engine)
     return [*checks, *checks_of_history(again, limits)]
+
+
+def _found_again(theirs: Snapshot, ours: Snapshot, asked: NDArray[np.bool_], *, spec: FeatureSpec) -> Again:
+    return found_again(export_of(ours, spec), export_of(theirs, spec), asked)
 
 
 def features_of(prospects: Prospects, snapshot: Snapshot, cutoff: int, spec: FeatureSpec) -> Columns:
@@ -159,7 +177,9 @@ class Scored:
     probability: NDArray[np.float64]
 
 
-def population(scored: Scored, scorer: Scorer, data: Data, weeks: int, share: float) -> Population:
+def population(
+    scored: Scored, scorer: Scorer, data: Data, weeks: int, share: float, engine: Engine = HERE
+) -> Population:
     """Return the population of scored companies.
 
     Parameters
@@ -170,11 +190,13 @@ def population(scored: Scored, scorer: Scorer, data: Data, weeks: int, share: fl
         Weeks of usage before each cutoff to look at.
     share : float
         Share of the companies to look at.
+    engine : Engine
+        Where parts of the data are worked on.
     """
     ids, cutoff, columns, form = scored.ids, scored.cutoff, scored.columns, scorer.spec.form
     kept = sampled(ids, share)
     who = {int(one): frozenset(ids[kept & (cutoff == one)].tolist()) for one in np.unique(cutoff)}
-    usage_company, measures = _usage(data, who, scorer.spec, weeks)
+    usage_company, measures = _usage(data, who, scorer.spec, weeks, engine)
     last = kept & (cutoff == cutoff.max(initial=0))
     levels = {
         name: np.array([level_text(value) for value in columns[name][last].tolist()], dtype=object)
@@ -219,27 +241,39 @@ def _unseen(scorer: Scorer, name: str, column: NDArray[np.object_]) -> NDArray[n
 
 
 def _usage(
-    data: Data, who: dict[int, frozenset[str]], spec: FeatureSpec, weeks: int
+    data: Data, who: dict[int, frozenset[str]], spec: FeatureSpec, weeks: int, engine: Engine
 ) -> tuple[NDArray[np.object_], dict[str, NDArray[Any]]]:
     """Return the usage rows of companies in the weeks before cutoffs, by cutoff and company."""
     names = data.form.measure_names
-    companies, values, keys = [], [], []
-    for piece, position in pieces(data):
-        ids = piece.companies["id"].to_numpy(dtype=object)
-        day = spec.period.complete_on(piece.usage_stamp)
-        for at, (cutoff, asked) in enumerate(who.items()):
-            is_one = np.array([name in asked for name in ids.tolist()], dtype=np.bool_)
-            recent = (day > cutoff - _WEEK * weeks) & (day <= cutoff)
-            chosen = np.flatnonzero(recent & is_one[piece.usage_company])
-            company = piece.usage_company[chosen]
-            companies.append(ids[company])
-            values.append(piece.usage_values[chosen].astype(np.int64))
-            keys.append(np.stack((np.full(company.size, at), position[company])))
-    if not keys:
+    found = over_pieces(partial(_recent, who=who, spec=spec, weeks=weeks), data, engine) if who else []
+    every = [one for part in found for one in part]
+    if not every:
         return np.empty(0, dtype=object), {name: np.empty(0, dtype=np.int64) for name in names}
+    companies, values, keys = zip(*every, strict=True)
     order = np.lexsort(np.concatenate(keys, axis=1)[::-1])
     together = np.concatenate(values)[order]
     return np.concatenate(companies)[order], {name: together[:, at] for at, name in enumerate(names)}
+
+
+def _recent(
+    piece: Snapshot,
+    position: NDArray[np.int32],
+    *,
+    who: dict[int, frozenset[str]],
+    spec: FeatureSpec,
+    weeks: int,
+) -> list[tuple[NDArray[np.object_], NDArray[np.int64], NDArray[np.int64]]]:
+    """Return ids, values and places of usage rows in the weeks before each cutoff."""
+    ids = piece.companies["id"].to_numpy(dtype=object)
+    day, found = spec.period.complete_on(piece.usage_stamp), []
+    for at, (cutoff, asked) in enumerate(who.items()):
+        is_one = np.array([name in asked for name in ids.tolist()], dtype=np.bool_)
+        recent = (day > cutoff - _WEEK * weeks) & (day <= cutoff)
+        chosen = np.flatnonzero(recent & is_one[piece.usage_company])
+        company = piece.usage_company[chosen]
+        places = np.stack((np.full(company.size, at), position[company]))
+        found.append((ids[company], piece.usage_values[chosen].astype(np.int64), places))
+    return found
 
 
 def _about(companies: pd.DataFrame, form: Form) -> NDArray[np.object_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from ml_sys.errors import MlsysError
 from ml_sys.features.sampling import labels
 from ml_sys.jobs.outcomes.observed import features_of, prospects_of
-from ml_sys.jobs.outcomes.pieces import pieces
+from ml_sys.jobs.outcomes.pieces import HERE, over_pieces
 from ml_sys.jobs.outcomes.today import probabilities_of
 from ml_sys.metrics.list_averages import paired_lists
 from ml_sys.metrics.ranking import Outcomes
@@ -21,6 +22,8 @@ from ml_sys.scoring.ranking import best_first
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.engine.mapping import Engine
     from ml_sys.jobs.outcomes.observed import Prospects
     from ml_sys.jobs.outcomes.pieces import Data
     from ml_sys.registry.store import Registry
@@ -47,19 +50,12 @@ def matured_cutoffs(timeline: Timeline, learnt_until: int, at_most: int) -> NDAr
     return cutoffs[cutoffs >= learnt_until]
 
 
-def made_again(data: Data, scorer: Scorer, cutoffs: NDArray[np.int32], horizon_days: int) -> MadeAgain:
+def made_again(
+    data: Data, scorer: Scorer, cutoffs: NDArray[np.int32], horizon_days: int, engine: Engine = HERE
+) -> MadeAgain:
     """Score the free companies of past cutoffs from what was known on those days."""
-    parts = []
-    for piece, position in pieces(data) if cutoffs.size else ():
-        for cutoff in cutoffs.tolist():
-            day = np.array([cutoff], dtype=np.int32)
-            prospect, label = labels(piece.closed, day, horizon_days, piece.since)
-            company = np.flatnonzero(prospect[:, 0]).astype(np.int32)
-            if not company.size:
-                continue
-            columns = features_of(prospects_of(piece, cutoff), piece, cutoff, scorer.spec)
-            probability = scorer.probabilities(scorer.rows(columns))
-            parts.append((probability, label[company, 0], position[company], np.full_like(company, cutoff)))
+    lists = partial(_lists_of_part, scorer=scorer, cutoffs=cutoffs, horizon_days=horizon_days)
+    parts = [one for found in over_pieces(lists, data, engine) for one in found] if cutoffs.size else []
     if not parts:
         nobody = np.empty(0, dtype=np.int32)
         return MadeAgain(Outcomes(np.empty(0), np.empty(0, dtype=np.bool_), nobody, nobody))
@@ -67,6 +63,28 @@ def made_again(data: Data, scorer: Scorer, cutoffs: NDArray[np.int32], horizon_d
     order = np.lexsort((company, cutoff))
     score, label, company, cutoff = score[order], label[order], company[order], cutoff[order]
     return MadeAgain(Outcomes(score, label, cutoff, company))
+
+
+def _lists_of_part(
+    piece: Snapshot,
+    position: NDArray[np.int32],
+    *,
+    scorer: Scorer,
+    cutoffs: NDArray[np.int32],
+    horizon_days: int,
+) -> list[tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int32], NDArray[np.int32]]]:
+    """Return the probabilities, outcomes, companies and cutoffs of a part on each list that has any of it."""
+    found = []
+    for cutoff in cutoffs.tolist():
+        day = np.array([cutoff], dtype=np.int32)
+        prospect, label = labels(piece.closed, day, horizon_days, piece.since)
+        company = np.flatnonzero(prospect[:, 0]).astype(np.int32)
+        if not company.size:
+            continue
+        columns = features_of(prospects_of(piece, cutoff), piece, cutoff, scorer.spec)
+        probability = scorer.probabilities(scorer.rows(columns))
+        found.append((probability, label[company, 0], position[company], np.full_like(company, cutoff)))
+    return found
 
 
 @dataclass(frozen=True)
@@ -83,6 +101,8 @@ class Shadow:
         Production's matured lists.
     capacity : int
         Calls a week.
+    engine : Engine
+        Where parts of the data are worked on.
     """
 
     data: Data
@@ -92,6 +112,7 @@ class Shadow:
     past: MadeAgain
     horizon_days: int
     capacity: int
+    engine: Engine = HERE
 
     def challenge(
         self, registry: Registry, version: str, learnt_until: int, bootstrap: BootstrapSettings, seed: int
@@ -107,7 +128,7 @@ class Shadow:
             scorer = load_scorer(registry, version)
         except MlsysError as error:
             return Challenger(version, self.capacity, problem=error.message)
-        theirs = probabilities_of(self.prospects, self.data, self.cutoff, scorer)
+        theirs = probabilities_of(self.prospects, self.data, self.cutoff, scorer, self.engine)
         called = [set(best_first(one)[: self.capacity].tolist()) for one in (self.probability, theirs)]
         shared = len(called[0] & called[1])
         past = self.past.outcomes
@@ -116,7 +137,7 @@ class Shadow:
         converters = int(np.unique(champion.company[champion.label]).size)
         if not converters:
             return Challenger(version, self.capacity, shared, cutoffs.size)
-        other = made_again(self.data, scorer, cutoffs, self.horizon_days).outcomes
+        other = made_again(self.data, scorer, cutoffs, self.horizon_days, self.engine).outcomes
         held = paired_lists(
             other, champion, resamples=bootstrap.resamples, confidence=bootstrap.confidence, seed=seed
         )

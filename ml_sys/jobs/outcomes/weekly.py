@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from ml_sys.data import snapshot as snapshots
 from ml_sys.days import parse_day, today
 from ml_sys.durable import make_folder, replacing, storage_errors
+from ml_sys.engine.mapping import Engine
 from ml_sys.errors import BusyError, NotEnoughDataError
 from ml_sys.jobs.data.ingest import ingest_tables
 from ml_sys.jobs.lists.by_rule import rank, standing_rule
@@ -119,7 +120,7 @@ def weekly(
         Errors of the steps; earlier steps stay done.
     """
     settings = configuration.settings
-    with _alone(settings, on_wait):
+    with _alone(settings, on_wait), Engine.of(settings.engine).held():
         ingested = ingest_tables(settings, now=now, on_step=on_step)
         day = parse_day(settings.ingest.as_of or None, "ingest.as_of")
         found = _monitored(registry, settings, asked, today(now) if day is None else day, on_step)

@@ -149,7 +149,7 @@ def test_promoting_what_is_in_production_does_nothing(registry):
 def test_a_champion_of_other_features_scores_the_same_rows_with_its_own(registry):
     """Both versions were judged on the same rows, so the champion's metric is the one it was stored with."""
     go(registry, "1.0.0")
-    verdict = judge_version(registry, "2.0.0", "1.0.0", GATE, 7, lambda _: None)
+    verdict = judge_version(registry, "2.0.0", "1.0.0", Settings(gate=GATE, seed=7), lambda _: None)
     stored = {
         version: evaluate_version(registry, version).evaluation[ALL][MODEL]["average_precision"].value
         for version in ("1.0.0", "2.0.0")
@@ -395,7 +395,7 @@ def test_beside_a_champion_of_other_companies_those_that_it_learnt_from_are_left
         assert made.holdout["share"] == pytest.approx(0.4, abs=0.01)
         held.append((made.entry.version, set(known["id"]), len(panel)))
     (champion, theirs, _), (challenger, ours, rows) = held
-    verdict = judge_version(registry, challenger, champion, GATE, 7, lambda _: None)
+    verdict = judge_version(registry, challenger, champion, Settings(gate=GATE, seed=7), lambda _: None)
     found = {one.name: one for one in verdict.criteria}
     assert found[criteria.UNSEEN].passed
     assert found[criteria.UNSEEN].figures["left_out"] == len(ours - theirs) > 0

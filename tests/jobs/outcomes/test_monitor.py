@@ -11,7 +11,8 @@ from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.sources import open_source
 from ml_sys.days import WEEKLY
 from ml_sys.errors import UsageError
-from ml_sys.jobs.outcomes.monitor import _data_end, _Held, _Watch, monitor
+from ml_sys.jobs.outcomes.judged_on import JudgedOn
+from ml_sys.jobs.outcomes.monitor import _data_end, _Watch, monitor
 from ml_sys.jobs.outcomes.observed import prospects_in, prospects_of, sampled
 from ml_sys.jobs.outcomes.shadow import Shadow, made_again, matured_cutoffs
 from ml_sys.outcomes.last_monitoring import last
@@ -218,7 +219,7 @@ def test_a_version_has_learnt_until_the_day_to_which_its_snapshot_reaches(watch,
 
 def test_of_a_holdout_its_last_list_is_looked_at(watch, several):
     artifact = Registry(several).open("1.0.0")
-    held = _Held.of(artifact)
+    held = JudgedOn.of(artifact)
     cutoffs = artifact.manifest["holdout"]["cutoffs"]
     assert date_of(held.cutoff) == max(cutoffs) > min(cutoffs)
     assert (held.panel.cutoff == held.cutoff).all()

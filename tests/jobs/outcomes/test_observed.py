@@ -19,7 +19,7 @@ from ml_sys.jobs.outcomes.observed import (
     _about,
     _since_of,
     _unseen,
-    export_of,
+    counts_of,
     features_of,
     population,
     prospects_in,
@@ -68,11 +68,11 @@ def test_of_a_file_all_are_prospects_but_those_that_had_paid_before_the_day(tmp_
 def test_an_export_counts_rows_of_the_file_of_prospects_in_place_of_those_that_were_ingested(
     snapshot,
 ) -> None:
-    counts, spec = ingest_counts(snapshot.path), SCORER.spec
+    counts = ingest_counts(snapshot.path)
     for prospects in (None, prospects_of(snapshot, snapshot.as_of)):
-        found = export_of(snapshot, spec, prospects)
+        found = counts_of(snapshot, prospects)
         assert (found.read, found.rejected, found.merged) == (counts.read, counts.rejected, counts.merged)
-    found = export_of(snapshot, spec, Prospects(snapshot.companies, 9, 2, 1))
+    found = counts_of(snapshot, Prospects(snapshot.companies, 9, 2, 1))
     assert found.read == {**counts.read, "noncustomers": 9}
     assert found.rejected == {**counts.rejected, "noncustomers": 2}
     assert found.merged == {**counts.merged, "noncustomers": 1}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
+from collections.abc import Iterator
+from itertools import chain, product
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from ml_sys.data import snapshot
 from ml_sys.data.snapshot import Everyone, Snapshot
 from ml_sys.days import WEEKLY
+from ml_sys.engine.mapping import Engine
 from ml_sys.jobs.outcomes.observed import (
     earlier_checks_of,
     features_of,
@@ -18,7 +20,7 @@ from ml_sys.jobs.outcomes.observed import (
     prospects_of,
     usage_checks_of,
 )
-from ml_sys.jobs.outcomes.pieces import n_pieces, pairs, pieces
+from ml_sys.jobs.outcomes.pieces import HERE, n_pieces, over_pieces, pairs
 from ml_sys.jobs.outcomes.shadow import made_again
 from ml_sys.jobs.outcomes.today import Today, probabilities_of, today_of
 from ml_sys.outcomes.monitoring import Limits
@@ -44,10 +46,10 @@ def rule(whole: Snapshot) -> RuleScorer:
     return RuleScorer.of("actions", whole.form, WEEKLY)
 
 
-def today(data: Snapshot | Everyone, rule: RuleScorer, share: float) -> Today:
+def today(data: Snapshot | Everyone, rule: RuleScorer, share: float, engine: Engine = HERE) -> Today:
     every = snapshot.load(data.path)
     reference = features_of(prospects_of(every, CUTOFF), every, CUTOFF - 7, rule.spec)
-    return today_of(prospects_of(data, CUTOFF), data, CUTOFF, rule, share, reference)
+    return today_of(prospects_of(data, CUTOFF), data, CUTOFF, rule, share, reference, engine)
 
 
 def same(one: Today, other: Today) -> None:
@@ -59,14 +61,14 @@ def same(one: Today, other: Today) -> None:
         np.testing.assert_array_equal(values, other.some.columns[name])
 
 
+def placed(piece: Snapshot, place: np.ndarray) -> list[tuple[int, str]]:
+    return list(zip(place, piece.companies["id"], strict=True))
+
+
 def test_each_company_is_in_one_piece_at_its_place(stored: dict[int, Everyone], whole: Snapshot) -> None:
     for data, n in ((whole, 1), *((one, n) for n, one in stored.items())):
         assert n_pieces(data) == n
-        found = {
-            int(at): name
-            for piece, place in pieces(data)
-            for at, name in zip(place, piece.companies["id"], strict=True)
-        }
+        found = {int(at): name for at, name in chain.from_iterable(over_pieces(placed, data))}
         assert found == dict(enumerate(whole.companies["id"]))
 
 
@@ -82,35 +84,75 @@ def test_earlier_parts_meet_the_parts_that_hold_their_companies_now(
     assert sorted(met) == stored[1].ids.to_pylist()
 
 
-@pytest.mark.parametrize("n_parts", [1, 3, 16])
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[dict[str, Engine]]:
+    """Two processes of this machine, and a cluster of two."""
+    pytest.importorskip("distributed", reason="Dask is an extra, and not installed")
+    cluster = Engine("dask", workers=2)
+    with cluster.held():
+        yield {"processes": Engine(workers=2), "cluster": cluster}
+
+
+ELSEWHERE = [
+    pytest.param(n_parts, where, marks=pytest.mark.slow)  # starts processes
+    for n_parts, where in product((3, 16), ("processes", "cluster"))
+]
+
+
+def engine_of(where: str, request: pytest.FixtureRequest) -> Engine:
+    return HERE if where == "here" else request.getfixturevalue("elsewhere")[where]
+
+
+@pytest.mark.parametrize(("n_parts", "where"), [(1, "here"), (3, "here"), (16, "here"), *ELSEWHERE])
 def test_what_a_monitoring_looks_at_is_the_same_in_however_many_parts(
-    stored: dict[int, Everyone], whole: Snapshot, rule: RuleScorer, n_parts: int
+    stored: dict[int, Everyone],
+    whole: Snapshot,
+    rule: RuleScorer,
+    n_parts: int,
+    where: str,
+    request: pytest.FixtureRequest,
 ) -> None:
-    data = stored[n_parts]
+    data, engine = stored[n_parts], engine_of(where, request)
     assert number_of(prospects_of(data, CUTOFF), data, CUTOFF) == len(prospects_of(whole, CUTOFF).frame)
     expected = usage_checks_of(whole, rule.spec, CUTOFF + 3, LIMITS)
-    assert usage_checks_of(data, rule.spec, CUTOFF + 3, LIMITS) == expected
+    assert usage_checks_of(data, rule.spec, CUTOFF + 3, LIMITS, engine) == expected
     assert len(expected) == 4
     none = prospects_of(data, CUTOFF)
-    for then in (whole, stored[3]):
-        found = earlier_checks_of(data, then, none, rule.spec, LIMITS)
+    for then in (whole, stored[3], stored[16]):
+        found = earlier_checks_of(data, then, none, rule.spec, LIMITS, engine)
         assert found == earlier_checks_of(whole, whole, none, rule.spec, LIMITS)
         assert [one.now for one in found if one.name == "past usage rows found again"] == [1.0]
     cutoffs = np.array([CUTOFF - 14, CUTOFF - 7], dtype=np.int32)
-    ours, theirs = (made_again(one, rule, cutoffs, 14).outcomes for one in (data, whole))
+    ours = made_again(data, rule, cutoffs, 14, engine).outcomes
+    theirs = made_again(whole, rule, cutoffs, 14).outcomes
     for name in ("score", "label", "cutoff", "company"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
 
 
-@pytest.mark.parametrize(("n_parts", "share"), [(1, 1.0), (3, 0.5), (16, 1.0), (16, 0.01)])
+@pytest.mark.parametrize(
+    ("n_parts", "share", "where"),
+    [
+        *((n, share, "here") for n, share in ((1, 1.0), (3, 0.5), (16, 1.0), (16, 0.01))),
+        pytest.param(16, 0.5, "processes", marks=pytest.mark.slow),
+        pytest.param(16, 0.5, "cluster", marks=pytest.mark.slow),
+    ],
+)
 def test_what_a_version_makes_of_today_is_the_same_in_however_many_parts(
-    stored: dict[int, Everyone], whole: Snapshot, rule: RuleScorer, n_parts: int, share: float
+    stored: dict[int, Everyone],
+    whole: Snapshot,
+    rule: RuleScorer,
+    n_parts: int,
+    share: float,
+    where: str,
+    request: pytest.FixtureRequest,
 ) -> None:
-    ours, theirs = today(stored[n_parts], rule, share), today(whole, rule, share)
+    engine, data = engine_of(where, request), stored[n_parts]
+    ours, theirs = today(data, rule, share, engine), today(whole, rule, share)
     same(ours, theirs)
-    one, other = (population(theirs.some, rule, data, 4, 1.0) for data in (stored[n_parts], whole))
+    one = population(theirs.some, rule, data, 4, 1.0, engine)
+    other = population(theirs.some, rule, whole, 4, 1.0)
     assert one.usage_company.tolist() == other.usage_company.tolist()
     for name, values in one.measures.items():
         np.testing.assert_array_equal(values, other.measures[name])
-    probability = probabilities_of(prospects_of(stored[n_parts], CUTOFF), stored[n_parts], CUTOFF, rule)
+    probability = probabilities_of(prospects_of(data, CUTOFF), data, CUTOFF, rule, engine)
     np.testing.assert_array_equal(probability, theirs.probability)
