@@ -3,48 +3,40 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import logging
 import os
-import sys
+import time
 from concurrent.futures import CancelledError
-from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from platform import python_version
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ml_sys.engine.processes import LostWorkerError
 from ml_sys.engine.storage import clear_kept
-from ml_sys.errors import EngineError, SnapshotError, StorageError
+from ml_sys.engine.versions import PACKAGES, code_here, refuse_other_code, versions, versions_here
+from ml_sys.engine.worker import checked, same_code
+from ml_sys.errors import EngineError
 from ml_sys.scratch import scratch_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from distributed import Client
+    from distributed import Client, Future
 
 P = TypeVar("P")
 R = TypeVar("R")
-Code = dict[str, str]
 
 _SECONDS = 10
+# Between two looks at what is done, and at whether there are workers; seconds that one is waited for.
+_SOON, _LOOK, _PATIENCE = 0.01, 10, 60
 # What the workers of a cluster on this machine write goes into a folder whose name begins so.
 _SCRATCH = "mlsys-dask"
 # Of the pages that Dask shows of itself: any that is free, and for this machine alone.
 _PAGES = "127.0.0.1:0"
-_PACKAGE, _DISTRIBUTION = Path(__file__).parents[1], "ml-sys"
-# What a result can depend on, by one of its names; as many as are installed.
-_LIBRARIES = (
-    ("imbalanced-learn",), ("lightgbm",), ("numba",), ("numpy",), ("pandas",), ("pyarrow",),
-    ("scikit-learn",), ("scipy",), ("xgboost", "xgboost-cpu"),
-)  # fmt: skip
-_SHOWN, _DIGITS = 3, 20
-# What Dask raises where no scheduler answers; a timeout is an OSError.
-_SILENT = (OSError, RuntimeError, CancelledError)
-# Codes that have been found to be the code of this worker.
-_known: set[str] = set()
+# What Dask raises where no scheduler answers; a timeout is an OSError, and a client that has just lost its
+# scheduler looks for something in None.
+_SILENT = (OSError, RuntimeError, CancelledError, AttributeError)
 
 
 class Cluster:
@@ -53,6 +45,7 @@ class Cluster:
     def __init__(self, client: Client) -> None:
         self.client = client
         self._used = False
+        self._compared: frozenset[str] | None = None
 
     def workers(self) -> list[str]:
         """Return the addresses of the workers that are there, in the order in which XGBoost numbers them.
@@ -77,11 +70,11 @@ class Cluster:
         EngineError
             If a worker has no mlsys or other code, or there is none.
         """
-        self._refuse_without_mlsys()
+        self._refuse_other_versions()
         found = self.workers()
         if not found:
-            raise EngineError("the Dask cluster has no worker any more", hint="start one by `dask worker`")
-        self.client.run(_same_code, dict, code_here(dict), workers=found)
+            raise _no_worker()
+        self.client.run(same_code, dict, code_here(dict), workers=found)
         return found
 
     def run(
@@ -101,23 +94,17 @@ class Cluster:
         EngineError
             If a worker has no mlsys or other code, or if one task has killed several.
         LostWorkerError
-            If the function is lost.
+            If the function is lost, or a worker while it is sent.
         """
-        from distributed import KilledWorker, as_completed
+        from distributed import KilledWorker
 
-        here = code_here(code)
-        with _answering():
-            self._refuse_without_mlsys()
-            if not self._used:  # a command that was killed may have left some
-                self.client.run(clear_kept)
-            self._used = True
-            sent = self.client.scatter(function, broadcast=True, hash=False)
+        here, sent = code_here(code), self._sent(function)
         futures = {
-            self.client.submit(_checked, sent, code, here, one, pure=False): number
+            self.client.submit(checked, sent, code, here, one, pure=False): number
             for number, one in partitions.items()
         }
         try:
-            for future in as_completed(futures, loop=self.client.loop):
+            for future in self._done(futures):
                 try:
                     result = future.result()
                 except CancelledError as cancelled:  # what it depends on, the function, is lost
@@ -134,18 +121,68 @@ class Cluster:
             with contextlib.suppress(*_SILENT):  # a scheduler that is gone has nothing left to cancel
                 self.client.cancel([*futures, sent])
 
+    def _sent(self, function: Callable[[P], R]) -> Future[Any]:
+        """Send a function to all workers, once none is known to be without mlsys."""
+        self._refuse_other_versions()
+        try:
+            if not self._used:  # a command that was killed may have left some
+                self.client.run(clear_kept, on_error="ignore")
+            self._used = True
+            found: Future[Any] = self.client.scatter(function, broadcast=True, hash=False, timeout=_PATIENCE)
+        except _SILENT as error:  # also where a worker dies meanwhile
+            if not self.workers():
+                raise _no_worker() from error
+            raise LostWorkerError(str(error)) from error
+        return found
+
+    def _done(self, futures: Iterable[Future[Any]]) -> Iterator[Future[Any]]:
+        """Yield what is done as it comes; give up where no worker is there for long."""
+        from distributed import as_completed
+
+        waiting = as_completed(futures, loop=self.client.loop)
+        there = looked = time.monotonic()
+        while waiting.count():
+            now = time.monotonic()
+            if waiting.has_ready():
+                yield from waiting.next_batch(block=False)
+                there = looked = time.monotonic()
+            elif now < looked + _LOOK:
+                time.sleep(_SOON)
+            else:
+                looked = now
+                there = now if self.workers() else there
+                if now > there + _PATIENCE:
+                    raise _no_worker()
+
     def clear(self) -> None:
         """Have the workers remove what they keep of a storage, as far as they are still there."""
         if self._used:
             with contextlib.suppress(*_SILENT):
                 self.client.run(clear_kept, on_error="ignore")
 
-    def _refuse_without_mlsys(self) -> None:
-        """Ask for the version by a function of Python's own, which a worker without mlsys can run as well."""
-        versions = self.client.run(package_version, _DISTRIBUTION, on_error="return")
-        for worker, version in versions.items():
-            if not isinstance(version, str):
+    def _refuse_other_versions(self) -> None:
+        """Compare versions before anything is sent, by functions of Python's own, which any worker has."""
+        workers = frozenset(self.workers())
+        if workers == self._compared:
+            return
+        with _answering():
+            pythons = self.client.run(python_version, on_error="return")
+            told = {
+                package: self.client.run(package_version, package, on_error="return")
+                for packages in PACKAGES.values()
+                for package in packages
+            }
+        for worker, python in pythons.items():
+            theirs = {package: found.get(worker) for package, found in told.items()}
+            if not isinstance(python, str) or not all(
+                isinstance(one, str | PackageNotFoundError) for one in theirs.values()
+            ):
+                continue  # it died meanwhile
+            installed = {package: one for package, one in theirs.items() if isinstance(one, str)}
+            if not installed.keys() & PACKAGES["mlsys"]:
                 raise EngineError(f"Dask worker {worker} has no mlsys", hint="install the same version there")
+            refuse_other_code(worker, versions(python, installed.get), versions_here())
+        self._compared = workers
 
 
 @contextlib.contextmanager
@@ -221,76 +258,15 @@ def _lost_scheduler() -> EngineError:
     return EngineError("the Dask scheduler was lost", hint="start it anew, and run the command again")
 
 
+def _no_worker() -> EngineError:
+    return EngineError(
+        "the Dask cluster has no worker any more",
+        hint="start one by `dask worker`, and run the command again",
+    )
+
+
 def _as_it_was(before: Mapping[str, str]) -> None:
     """Undo what Dask leaves in this process's environment for its workers, such as one thread for BLAS."""
     for name in os.environ.keys() - before.keys():
         del os.environ[name]
     os.environ.update(before)
-
-
-def code_here(code: Callable[[], Mapping[str, str]]) -> Code:
-    """Return versions and digests of the code that runs in this process, by name."""
-    found = {"Python": ".".join(map(str, sys.version_info[:2])), "mlsys": _sources(), **code()}
-    for names in _LIBRARIES:
-        for name in names:
-            with contextlib.suppress(PackageNotFoundError):
-                found[names[0]] = package_version(name)
-    return found
-
-
-@cache
-def _sources() -> str:
-    """Return the version of mlsys, and a digest of its source: a working copy changes without the version."""
-    digest = hashlib.sha256()
-    for path in sorted(_PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(_PACKAGE).as_posix().encode())
-        digest.update(path.read_bytes())
-    return f"{package_version(_DISTRIBUTION)} ({digest.hexdigest()[:8]})"
-
-
-def _checked(function: Callable[[P], R], code: Callable[[], Mapping[str, str]], theirs: Code, one: P) -> R:
-    """Run a partition on a worker, once its code is known to be that of the client.
-
-    What it cannot read or write is on another machine, which has to be named.
-    """
-    _same_code(code, theirs)
-    try:
-        return function(one)
-    except (EngineError, SnapshotError, StorageError) as error:
-        raise type(error)(f"Dask worker {_this_worker()}: {error.message}", hint=error.hint) from error
-    except OSError as error:
-        raise EngineError(
-            f"Dask worker {_this_worker()}: {error}",
-            hint="check the disk, TMPDIR and the limits of that machine, and run the command again",
-        ) from error
-
-
-def _this_worker() -> str:
-    from distributed import get_worker
-
-    try:
-        return get_worker().address
-    except ValueError:  # called in a process that is none
-        return "unknown"
-
-
-def _same_code(code: Callable[[], Mapping[str, str]], theirs: Code) -> None:
-    """Refuse a worker whose code is not that of the client."""
-    known = json.dumps(theirs, sort_keys=True)
-    if known not in _known:
-        ours = code_here(code)
-        differs = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
-        if differs:
-            told = ", ".join(
-                f"{name} is {_short(ours.get(name))} there and {_short(theirs.get(name))} here"
-                for name in differs[:_SHOWN]
-            )
-            raise EngineError(
-                f"a Dask worker has other code: {told}",
-                hint="install the same on every worker, and start it anew",
-            )
-        _known.add(known)
-
-
-def _short(version: str | None) -> str:
-    return "missing" if version is None else version[:_DIGITS]

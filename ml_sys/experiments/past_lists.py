@@ -114,7 +114,7 @@ def _fitted(
 
     source = known if isinstance(known, Source) else Source.of(known, settings)
     engine = Engine.of(settings.engine, partial(own_code, settings))
-    if engine.kind != "local":  # files of this machine are not there on a cluster
+    if engine.kind != "local":  # what was computed here may lie in files of this machine
         source = source.elsewhere(engine.storage)
     if engine.kind == "local" or not source.inputs.is_stored:
         learn_features(source, terms, settings)

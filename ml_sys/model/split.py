@@ -88,20 +88,13 @@ class Source:
         """What features are computed from."""
         return self.known.inputs
 
-    def in_memory(self) -> Source:
-        """Return the same source, of which nothing lies in files of this machine."""
+    def elsewhere(self, storage: Storage | None) -> Source:
+        """Return the same source for workers on other machines, which compute the features that they need.
+
+        Usage that is read part by part they read from a storage or, without one, from the snapshot's folder.
+        """
         if not isinstance(self.inputs, StoredInputs):
             return self
-        return replace(self, known=KnownFeatures(self.inputs.whole()))
-
-    def elsewhere(self, storage: Storage | None) -> Source:
-        """Return the same source for workers on other machines.
-
-        Usage that is read part by part they read from a storage, and compute what they need; without a
-        storage nothing of it lies in files.
-        """
-        if storage is None or not isinstance(self.inputs, StoredInputs):
-            return self.in_memory()
         return replace(self, known=KnownFeatures(self.inputs.shared(storage)))
 
     def apart(self) -> Source:

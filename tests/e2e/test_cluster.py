@@ -224,7 +224,7 @@ MAPPED = {
 
 def at_work(keys: set[str]) -> bool:
     """Whether a piece of what is mapped is in hand."""
-    return any(key.startswith("_checked") for key in keys)
+    return any(key.startswith("checked") for key in keys)
 
 
 @pytest.mark.slow  # starts processes

@@ -41,6 +41,11 @@ def killed_once(folder: Path, victim: int, weights: np.ndarray, number: int) -> 
     return rotated(weights, number)
 
 
+def slowly(number: int) -> int:
+    time.sleep(0.5)
+    return number
+
+
 def endless(number: int) -> None:
     time.sleep(3600)
 

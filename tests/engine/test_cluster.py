@@ -18,6 +18,8 @@ import pytest
 
 from ml_sys.engine import cluster
 from ml_sys.engine.mapping import Engine
+from ml_sys.engine.versions import code_here
+from ml_sys.engine.worker import checked
 from ml_sys.errors import EngineError
 from tests.engine import tasks
 from tests.serve.servers import is_alive, until
@@ -90,19 +92,19 @@ def test_what_a_task_raises_on_a_worker_comes_through(threads: str) -> None:
 
 
 def test_a_worker_with_other_code_is_refused_and_what_differs_is_named() -> None:
-    here = cluster.code_here(dict)
+    here = code_here(dict)
     other = {**here, "numpy": "1.0", "my_features": "0123456789abcdef0123456789abcdef"}
     with pytest.raises(EngineError, match="other code") as caught:
-        cluster._checked(tasks.where, dict, other, 1)
+        checked(tasks.where, dict, other, 1)
     assert f"numpy is {np.__version__} there and 1.0 here" in caught.value.message
     assert "my_features is missing there and 0123456789abcdef0123 here" in caught.value.message
-    assert cluster._checked(tasks.where, dict, here, 1) == os.getpid()
+    assert checked(tasks.where, dict, here, 1) == os.getpid()
     again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  # as it comes from a worker
     assert (again.message, again.hint) == (caught.value.message, caught.value.hint)
 
 
 def test_code_is_the_source_of_mlsys_the_libraries_and_what_is_named() -> None:
-    found = cluster.code_here(lambda: {"my_features": "1"})
+    found = code_here(lambda: {"my_features": "1"})
     assert found["Python"] == platform.python_version().rpartition(".")[0]
     assert found["mlsys"].startswith(f"{version('ml-sys')} (")
     assert (found["numpy"], found["my_features"]) == (version("numpy"), "1")
@@ -219,3 +221,36 @@ def test_a_killed_command_takes_its_workers_along_and_the_next_one_clears_what_i
     with Engine("dask", workers=1).cluster():
         now = {one.name for one in (tmp_path / "temporary").glob("*mlsys-dask*")}
     assert not left & now
+
+
+def test_a_scheduler_that_is_gone_between_two_pieces_of_work_is_said_in_a_line() -> None:
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
+    ) as here:
+        engine = Engine("dask", address=here.scheduler_address)
+        with engine.held():
+            engine.map(TASK, [0])
+            here.close()
+            with pytest.raises(EngineError, match="scheduler was lost"):
+                engine.map(TASK, [1])
+
+
+@pytest.mark.slow  # waits for workers that do not come
+def test_where_no_worker_is_left_and_none_comes_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_LOOK", 1)
+    monkeypatch.setattr(cluster, "_PATIENCE", 3)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
+    ) as here:
+
+        def gone(number: int, _: object) -> None:
+            here.scale(0)
+
+        engine = Engine("dask", address=here.scheduler_address)
+        with engine.held():
+            for _ in range(2):  # while work is in hand, and before any is sent
+                with pytest.raises(EngineError, match="no worker any more") as caught:
+                    engine.map(tasks.slowly, range(50), on_done=gone)
+                assert "dask worker" in str(caught.value.hint)

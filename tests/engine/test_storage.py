@@ -142,7 +142,7 @@ def test_parts_go_by_a_storage_to_workers_that_keep_them_while_the_command_works
         engine = Engine("dask", address=cluster.scheduler_address, storage=Storage(here.address, 10))
         shared = parts.shared(engine.storage)
         assert len(pickle.dumps(shared)) < 10_000
-        assert shared.shared(None) is shared
+        assert shared.shared(None) == shared
         assert len(list((place / parts.id).iterdir())) == 6
         with engine.held():
             assert engine.map(partial(rows_of, shared), range(3)) == [rows_of(parts, n) for n in range(3)]

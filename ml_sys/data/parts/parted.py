@@ -96,8 +96,8 @@ class Parts:
         EngineError
             If the storage does not answer, or cannot be written.
         """
-        if storage is None:
-            return self
+        if storage is None:  # workers may have been started in any folder
+            return Parts(replace(self.manifest, path=self.path.absolute()))
         here = replace(self.manifest, storage=None)
         name_of = {here.sha256[name]: name for name in here.files() if name != QUARANTINE}
         sizes = {digest: here.size(name) for digest, name in name_of.items()}

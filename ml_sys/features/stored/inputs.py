@@ -175,14 +175,9 @@ class StoredInputs:
                 self._kept.keep(numbers, found, in_memory=in_memory)
             yield found
 
-    def shared(self, storage: Storage) -> StoredInputs:
-        """Return the same inputs read from a storage; files that are not there yet are put there."""
+    def shared(self, storage: Storage | None) -> StoredInputs:
+        """Return the same inputs for workers elsewhere; see :meth:`ml_sys.data.snapshot.Parts.shared`."""
         return replace(self, stored=self.stored.shared(storage), _kept=_Kept())
-
-    def whole(self) -> FeatureInputs:
-        """Read all usage into memory, with companies in order."""
-        every = _united(list(self.parts()))
-        return every.inputs.take(np.argsort(every.companies))
 
     def _together(self) -> list[tuple[int, ...]]:
         """Return the groups of parts to read at a time."""

@@ -63,6 +63,17 @@ def test_parts_may_be_sent_to_another_process(stored: Path) -> None:
     assert several.part(2).id == several.id
 
 
+def test_workers_find_the_files_in_whatever_folder_they_were_started(
+    stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(stored.parent)
+    several = snapshot.parts(Path(stored.name))
+    expected = several.positions(1)
+    sent = pickle.dumps(several.shared(None))
+    monkeypatch.chdir("/")
+    np.testing.assert_array_equal(pickle.loads(sent).positions(1), expected)  # noqa: S301 - what this test wrote
+
+
 @pytest.mark.parametrize("name", ["companies-0001.parquet", "usage-0001.parquet"])
 def test_a_changed_file_is_refused_by_name_when_its_part_is_read_and_not_before(
     stored: Path, name: str

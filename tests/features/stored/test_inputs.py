@@ -18,7 +18,6 @@ import pytest
 from ml_sys.data.snapshot import Outline, Snapshot
 from ml_sys.engine.storage import Storage
 from ml_sys.errors import EngineError
-from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.panel import Panel
 from ml_sys.features.sampling import by_content
 from ml_sys.features.stored.inputs import StoredInputs
@@ -94,40 +93,39 @@ def test_companies_are_ordered_by_what_they_look_like_in_however_many_parts(
     assert orders[0] == orders[1] == orders[2]
 
 
-def test_all_of_it_may_be_read_into_memory_or_sent_to_another_process(
+def test_it_may_be_sent_to_another_process(
     outline: Opens, snapshot: Snapshot, cheap_settings: Settings
 ) -> None:
     whole, parted = (Source.of(one, cheap_settings) for one in (snapshot, outline(3)))
-    gathered = parted.in_memory().inputs
-    np.testing.assert_array_equal(gathered.first_days(), whole.inputs.first_days())
+    np.testing.assert_array_equal(parted.inputs.first_days(), whole.inputs.first_days())
     spec, cutoffs = (
         spec_from(cheap_settings, snapshot.form),
         np.array([whole.timeline.latest_mature()], np.int32),
     )
     expected = whole.known.rows(cutoffs, spec).frame()
-    pd.testing.assert_frame_equal(parted.in_memory().known.rows(cutoffs, spec).frame(), expected)
     parted.known.learn(cutoffs, spec)
     sent = pickle.loads(pickle.dumps(parted))  # noqa: S301 - what this test wrote
     pd.testing.assert_frame_equal(sent.known.rows(cutoffs, spec).frame(), expected)
 
 
-def test_workers_elsewhere_read_usage_from_a_storage_and_compute_the_same(
+def test_workers_elsewhere_read_usage_from_a_storage_or_the_folder_and_compute_the_same(
     outline: Opens, snapshot: Snapshot, cheap_settings: Settings, tmp_path: Path
 ) -> None:
     whole, parted = (Source.of(one, cheap_settings) for one in (snapshot, outline(3)))
     spec = spec_from(cheap_settings, snapshot.form)
     cutoffs = np.array([whole.timeline.latest_mature()], np.int32)
     parted.known.learn(cutoffs, spec)  # what is known here, in files, does not go with it
-    sent = pickle.dumps(parted.elsewhere(Storage(tmp_path.as_uri())))
     expected = whole.known.rows(cutoffs, spec).frame()
-    assert len(sent) < expected.size
-    found = pickle.loads(sent)  # noqa: S301 - what this test wrote
+    for storage in (Storage(tmp_path.as_uri()), None):
+        sent = pickle.dumps(parted.elsewhere(storage))
+        assert len(sent) < expected.size
+        found = pickle.loads(sent)  # noqa: S301 - what this test wrote
+        pd.testing.assert_frame_equal(found.apart().known.rows(cutoffs, spec).frame(), expected)
+    sent = pickle.dumps(parted.elsewhere(Storage(tmp_path.as_uri())))
     (only,) = tmp_path.iterdir()
-    pd.testing.assert_frame_equal(found.apart().known.rows(cutoffs, spec).frame(), expected)
     shutil.rmtree(only)
     with pytest.raises(EngineError, match=r"engine\.storage"):
         pickle.loads(sent).known.rows(cutoffs, spec)  # noqa: S301 - what this test wrote
-    assert isinstance(parted.elsewhere(None).inputs, FeatureInputs)
     assert whole.elsewhere(Storage(tmp_path.as_uri())) is whole
 
 

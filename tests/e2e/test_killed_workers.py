@@ -1,0 +1,165 @@
+"""In every phase that workers do, one is killed over a task: what comes of it is the same to the byte."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import uuid
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml_sys.data import snapshot as snapshots
+from ml_sys.engine.mapping import Engine
+from ml_sys.errors import ExitCode
+from ml_sys.jobs.outcomes.shadow import made_again
+from ml_sys.registry.loading import load_scorer
+from ml_sys.registry.store import Registry
+from ml_sys.text import date_of
+from tests import made
+
+distributed = pytest.importorskip("distributed", reason="Dask is an extra, and not installed")
+
+pytestmark = pytest.mark.slow  # starts processes, again and again
+
+PARTS = 5
+QUICKLY = [
+    f"--set={one}"
+    for one in (
+        *(
+            "panel.step_days=28",
+            "features.windows_days=[28]",
+            "split.validation_folds=2",
+            "model.max_trees=5",
+        ),
+        *("model.early_stopping_rounds=5", "resample.sampling_strategy=0.005", "bootstrap.resamples=20"),
+        *("backtest.lists=2", "backtest.every_days=28", "report.seeds=2", "seed=3", "threads=1"),
+        *("gate.resamples=100", "gate.min_positives=1"),
+    )
+]
+# Every command that has work done by workers, in an order in which each finds what it needs.
+COMMANDS = (
+    "promote 1.0.0 --force --reason first",
+    "promote 2.0.0 --dry-run",
+    "monitor --version 1.0.0",
+    "experiment plan --capacity 20",
+    "score --hand-out --as-of AS_OF --reasons 2 --out OUT",
+    "impact",
+    "evaluate --backtest",
+    "train --set report.backtest=false",
+)
+PHASES = {
+    "_rules", "_probabilities", "_scored", "_arrived", "_found_again", "_recent", "_lists_of_part",
+    "score_part", "_rule_scores", "_fit", "_judged", "_scores",
+}  # fmt: skip
+
+
+def killed_once(marker: Path, function: Callable[[Any], Any], task: Any) -> Any:
+    """Do a task; the first of all ends with its worker instead."""
+    try:
+        marker.touch(exist_ok=False)
+    except FileExistsError:
+        return function(task)
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def phase_of(function: Any) -> str:
+    """Return the name of what is mapped, which is within what it is bound to."""
+    while isinstance(function, partial):
+        function = next((one for one in function.args if callable(one)), function.func)
+    return function.__name__
+
+
+@pytest.fixture
+def killing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Have each phase cost a cluster a worker, the first time that it is begun; the phases that did."""
+    died, each = set(), Engine.each
+
+    def deadly(self: Engine, function: Any, partitions: Any, on_done: Any) -> None:
+        phase = phase_of(function)
+        if self.kind == "local" or phase in died:
+            each(self, function, partitions, on_done)
+            return
+        marker = tmp_path / uuid.uuid4().hex
+        each(self, partial(killed_once, marker, function), partitions, on_done)
+        assert marker.exists()
+        died.add(phase)
+
+    monkeypatch.setattr(Engine, "each", deadly)
+    return died
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
+    ) as here:
+        yield here.scheduler_address
+
+
+@pytest.fixture
+def places(several: Path, three_tables: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Two artifacts folders with versions, and the tables in parts."""
+    found = tmp_path / "alone", tmp_path / "there"
+    for place in found:
+        shutil.copytree(several, place)
+        shutil.rmtree(place / "snapshots")
+        made.snapshot(place, three_tables, partitions=PARTS)
+    return found
+
+
+def told(said: str, place: Path) -> object:
+    """Return what a command said, without when it was said and of which place."""
+    plain = json.loads(said.replace(str(place), ""))
+    if plain.get("handed_out"):
+        del plain["handed_out"]["listed"]["made_at"]
+    return plain
+
+
+def files_of(artifacts: Path) -> dict[str, bytes]:
+    """Return the list, and what a training leaves that says nothing of when and where it ran."""
+    wanted = "list.csv", "models/*/booster.json", "models/*/holdout.parquet"
+    paths = [one for name in wanted for one in artifacts.glob(name)]
+    found = {str(one.relative_to(artifacts)): one.read_bytes() for one in paths}
+    for path in artifacts.glob("models/*/evidence.json"):
+        evidence = json.loads(path.read_bytes())
+        for part in ("seeds", "resampling"):
+            found[f"{path.parent.name} {part}"] = json.dumps(evidence[part]).encode()
+    return found
+
+
+def test_a_worker_that_is_killed_in_any_phase_changes_no_byte(
+    mlsys, address, killing, places, everyone
+) -> None:
+    cluster = "--set=engine.kind=dask", f"--set=engine.address={address}"
+    as_of = date_of(everyone.as_of - 60)
+    for command in COMMANDS:
+        said = []
+        for place, more in zip(places, ((), cluster), strict=True):
+            words = command.replace("AS_OF", as_of).replace("OUT", str(place / "list.csv")).split()
+            done = mlsys(*words, *QUICKLY, *more, "--json", artifacts=place)
+            assert done.returncode in {0, ExitCode.ALARM, ExitCode.GATE_REFUSED}, done.stderr
+            said.append(told(done.stdout, place))
+        assert command.startswith("train") or said[0] == said[1], command
+    assert killing == PHASES
+    alone, there = (files_of(place) for place in places)
+    assert len(alone) > 10
+    assert alone == there
+
+
+def test_lists_of_the_past_are_made_again_by_workers_one_of_whom_is_killed(address, killing, places) -> None:
+    scorer, known = load_scorer(Registry(places[0]), "1.0.0"), snapshots.everyone(places[0])
+    cutoffs = np.array([known.as_of - 56, known.as_of - 28], dtype=np.int32)
+    alone = made_again(known, scorer, cutoffs, 30).outcomes
+    there = made_again(known, scorer, cutoffs, 30, Engine("dask", address=address)).outcomes
+    assert killing == {"_lists_of_part"}
+    for name in ("score", "label", "cutoff", "company"):
+        np.testing.assert_array_equal(getattr(alone, name), getattr(there, name))
