@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import pickle
-import platform
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +15,6 @@ import pytest
 
 from ml_sys.engine import cluster
 from ml_sys.engine.mapping import Engine
-from ml_sys.engine.versions import code_here
-from ml_sys.engine.worker import checked
 from ml_sys.errors import EngineError
 from tests.engine import tasks
 from tests.serve.servers import is_alive, until
@@ -89,26 +84,6 @@ def test_processes_of_this_machine_need_no_cluster_to_be_held() -> None:
 def test_what_a_task_raises_on_a_worker_comes_through(threads: str) -> None:
     with pytest.raises(KeyError, match="task 3"):
         Engine("dask", address=threads).map(tasks.failing, [3])
-
-
-def test_a_worker_with_other_code_is_refused_and_what_differs_is_named() -> None:
-    here = code_here(dict)
-    other = {**here, "numpy": "1.0", "my_features": "0123456789abcdef0123456789abcdef"}
-    with pytest.raises(EngineError, match="other code") as caught:
-        checked(tasks.where, dict, other, 1)
-    assert f"numpy is {np.__version__} there and 1.0 here" in caught.value.message
-    assert "my_features is missing there and 0123456789abcdef0123 here" in caught.value.message
-    assert checked(tasks.where, dict, here, 1) == os.getpid()
-    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  # as it comes from a worker
-    assert (again.message, again.hint) == (caught.value.message, caught.value.hint)
-
-
-def test_code_is_the_source_of_mlsys_the_libraries_and_what_is_named() -> None:
-    found = code_here(lambda: {"my_features": "1"})
-    assert found["Python"] == platform.python_version().rpartition(".")[0]
-    assert found["mlsys"].startswith(f"{version('ml-sys')} (")
-    assert (found["numpy"], found["my_features"]) == (version("numpy"), "1")
-    assert {"xgboost", "scikit-learn"} <= set(found)
 
 
 def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

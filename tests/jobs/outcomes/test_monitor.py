@@ -11,7 +11,6 @@ from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.sources import open_source
 from ml_sys.days import WEEKLY
 from ml_sys.errors import UsageError
-from ml_sys.jobs.outcomes.judged_on import JudgedOn
 from ml_sys.jobs.outcomes.monitor import _data_end, _Watch, monitor
 from ml_sys.jobs.outcomes.observed import prospects_in, prospects_of, sampled
 from ml_sys.jobs.outcomes.shadow import Shadow, made_again, matured_cutoffs
@@ -215,15 +214,6 @@ def watch(several, cheap_settings):
 
 def test_a_version_has_learnt_until_the_day_to_which_its_snapshot_reaches(watch, snapshot):
     assert (watch.learnt_until, watch.then.id) == (snapshot.as_of, snapshot.id)
-
-
-def test_of_a_holdout_its_last_list_is_looked_at(watch, several):
-    artifact = Registry(several).open("1.0.0")
-    held = JudgedOn.of(artifact)
-    cutoffs = artifact.manifest["holdout"]["cutoffs"]
-    assert date_of(held.cutoff) == max(cutoffs) > min(cutoffs)
-    assert (held.panel.cutoff == held.cutoff).all()
-    assert len(held.known) == len(held.panel)
 
 
 def test_prospects_are_held_against_whole_lists_where_a_share_was_held_out(watch, day):
