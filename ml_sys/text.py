@@ -51,16 +51,35 @@ def _written_out(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-_PLURALS = {
+# Also the last word of a longer one, such as Privatkunde.
+PLURALS = {
     "person": "people",
     "child": "children",
     "kunde": "kunden",
-    "nutzer": "nutzer",
-    "benutzer": "benutzer",
     "mitglied": "mitglieder",
     "firma": "firmen",
     "konto": "konten",
-    "schüler": "schüler",
+    "schule": "schulen",
+    "gerät": "geräte",
+    "verein": "vereine",
+    "betrieb": "betriebe",
+    "haushalt": "haushalte",
+    "klant": "klanten",
+    "utente": "utenti",
+    **{
+        word: word
+        for word in (
+            "nutzer",
+            "benutzer",
+            "anwender",
+            "teilnehmer",
+            "spieler",
+            "schüler",
+            "lehrer",
+            "händler",
+        )
+    },
+    **{word: word for word in ("unternehmen", "studierende", "lernende", "abonnenten", "interessenten")},
 }
 
 
@@ -87,9 +106,11 @@ def plural(word: str) -> str:
     """
     if unicodedata.category(word[-1:] or "s") == "Lo":  # a letter of an alphabet without capitals, such as 户
         return word
-    known = _PLURALS.get(word.casefold())
+    folded = word.casefold()
+    known = next((one for one in PLURALS if folded.endswith(one)), "")
     if known:
-        return word[:1] + known[1:]
+        begins = word[: len(word) - len(known)]
+        return begins + word[len(begins) : len(begins) + 1] + PLURALS[known][1:]
     if word.endswith("y") and word[-2:-1] not in set("aeiou"):
         return word[:-1] + "ies"
     return word + ("es" if word.endswith(("s", "x", "ch", "sh")) else "s")

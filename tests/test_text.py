@@ -74,6 +74,8 @@ def test_an_article_is_chosen_by_the_first_sound(noun, said):
      ("row", "rows"),
      ("class", "classes"), ("box", "boxes"), ("branch", "branches"), ("dish", "dishes"), ("month", "months"),
      ("person", "people"), ("Person", "People"), ("FIRMA", "Firmen"), ("Schüler", "Schüler"), ("h", "hs"),
+     ("Privatkunde", "Privatkunden"), ("studierende", "studierende"), ("Gerät", "Geräte"),
+     ("salesperson", "salespeople"),
      ("hobby", "hobbies"), ("Konto", "Konten"), ("Nutzer", "Nutzer"), ("child", "children")],
 )  # fmt: skip
 def test_several_are_called_as_people_call_them(one, many):

@@ -24,7 +24,7 @@ def table_name(text: str) -> str:
     >>> table_name("Käufe 2024"), table_name("用户 2024")
     ('kaufe_2024', '用户_2024')
     """
-    return name_for(text) if _is_latin(text) else name_of(text)[:_LONGEST]
+    return name_for(text) if is_latin(text) else name_of(text)[:_LONGEST]
 
 
 def name_for(text: str, other: str = "table") -> str:
@@ -39,7 +39,7 @@ def name_for(text: str, other: str = "table") -> str:
     """
     letters = _letters(text)
     plain = "".join(one for one in letters if one.isascii())
-    if not _is_latin(text):
+    if not is_latin(text):
         plain = "".join(one if one.isascii() else f"_{ord(one):x}" for one in letters)
     name = name_of(plain)[:_LONGEST].strip("_") if plain.strip() else ""
     name = "" if name == "unnamed" else name
@@ -52,7 +52,7 @@ def _letters(text: str) -> list[str]:
     return [one for one in folded if not unicodedata.combining(one)]
 
 
-def _is_latin(text: str) -> bool:
+def is_latin(text: str) -> bool:
     """Return whether at least half of the letters and digits of a text are plain ones."""
     letters = [one for one in _letters(text) if one.isalnum()]
     return 2 * sum(map(str.isascii, letters)) >= len(letters)

@@ -9,6 +9,7 @@ from ml_sys.data.looking.columns import EMAIL
 from ml_sys.data.proposing.answers import matches
 from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import InputError
+from ml_sys.text import PLURALS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -69,9 +70,9 @@ def singular(word: str) -> str:
     >>> singular("companies"), singular("students"), singular("status")
     ('company', 'student', 'status')
     """
-    known = {"kunden": "kunde", "konten": "konto", "people": "person"}
-    if word in known:
-        return known[word]
+    known = next(((one, many) for one, many in PLURALS.items() if word.endswith(many)), None)
+    if known:
+        return word.removesuffix(known[1]) + known[0]
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if word.endswith(("sses", "xes", "ches", "shes")):

@@ -144,7 +144,7 @@ def _unfit(
         return "part of the date or time, not a quantity"
     if column.is_flag and draft.kind == "events":
         return ""
-    if column.distinct == 1 and column.looks == "number":
+    if column.distinct == 1 and (column.looks == "number" or draft.kind == "events"):
         return "has the same value in every row"
     if words & _READINGS:
         return "a reading or an average, so adding it up means nothing"

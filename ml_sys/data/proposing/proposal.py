@@ -16,7 +16,7 @@ from ml_sys.data.looking.databases import is_database, look_at_all
 from ml_sys.data.looking.looked import Looked
 from ml_sys.data.looking.sniffing import MOST_ROWS
 from ml_sys.data.looking.spellings import plainly_written
-from ml_sys.data.proposing import attributes, kinds, usage, words
+from ml_sys.data.proposing import attributes, kinds, rows, usage, words
 from ml_sys.data.proposing.answers import LeftOut
 from ml_sys.data.proposing.dates_of_files import are_dates, unread_dates, with_days, with_formats
 from ml_sys.data.proposing.identifiers import by_email, by_email_alone, lost_digits
@@ -109,6 +109,8 @@ def propose(
             said = "; ".join([error.message, *unread, *by_email(looked)])
             raise InputError(said, hint=error.hint) from error
         notes += _by_email_alone(connection, looked, links)
+        notes += rows.large_and_left(looked, made.left, made.of("periods", "events"))
+        notes += [text for one in made.of("purchases") for text in rows.in_cents(one)]
         notes += [
             f"{table}: only {share:.0%} of its ids are known; rows with other ids are set aside"
             for table, share in links.known.items()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ml_sys.data.looking.looked import Looked
 
 _MOST_NAMED = 8
+_CENTS, _LIKE_CENTS = {"cents", "cent", "pence", "minor"}, 1000
 _STATES, _MOST_STATES = (
     {"plan", "tier", "status", "state", "subscription", "package", "edition", "license"},
     10,
@@ -59,6 +60,33 @@ def of_one_currency(connection: duckdb.DuckDBPyConnection, draft: TableDraft) ->
             _keep(draft, f"coalesce(CAST({quoted(money)} AS DOUBLE) > 0, true)")
             draft.why["kind"] += f"; rows whose {money} is not above zero are not read"
     return left
+
+
+def in_cents(draft: TableDraft) -> list[str]:
+    """Say that money may be in cents: that its name says so, or that all of it is whole and large."""
+    money = draft.base.columns.get(draft.roles.get("value", ""))
+    if draft.kind != "purchases" or money is None or money.looks != "whole":
+        return []
+    where, so = f"{draft.base.name}.{money.name}", f"{money.high:,.0f} is reported as {money.high:,.0f}"
+    if set(money.words) & _CENTS:
+        return [f"{where}: its name says cents, and {so}: divide it by 100 with a query"]
+    if money.high >= _LIKE_CENTS and "amount" in money.words:
+        return [f"{where}: all of it is whole, and {so}; if these are cents, divide it by 100 with a query"]
+    return []
+
+
+def large_and_left(
+    looked: Sequence[Looked], left: Sequence[LeftOut], usage: Sequence[TableDraft]
+) -> list[str]:
+    """Name tables with dates that nothing links to entities, and that have more rows than all usage."""
+    most = max((one.base.table.rows for one in usage), default=0)
+    reasons = {one.table: one.reason for one in left if not one.column}
+    return [
+        f"{one.name} is left out, though it has {one.table.rows:,} rows with dates, more than any usage that "
+        f"is read: {reasons[one.name]}"
+        for one in looked
+        if one.name in reasons and kinds.moments(one) and one.table.rows > most
+    ]
 
 
 def states(
@@ -104,8 +132,8 @@ def written_kind(
     among = [str(value) for (value,) in rows[:_MOST_NAMED]]
     hint = f"did you mean {one.name}.{column}={near}? " if near else ""
     raise InputError(
-        f"--converted {answer}: no row of {one.name} has this {column}",
-        hint=f"{hint}{'it is' if len(rows) <= _MOST_NAMED else 'most frequent are'} {', '.join(among)}",
+        f"--converted {answer}: no row of {one.name} has this value in {column}",
+        hint=f"{hint}the {'' if len(rows) <= _MOST_NAMED else 'most frequent '}values are {', '.join(among)}",
     )
 
 

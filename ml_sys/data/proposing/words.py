@@ -55,10 +55,19 @@ def words(drafts: Sequence[TableDraft]) -> tuple[dict[str, Any], str]:
     found: dict[str, Any] = {"entity": {"one": one, "many": plural(one)}}
     if one == "user":
         found["user"] = {"one": "person", "many": "people"}
+    elif (who := _users(drafts)) not in {"", one, "user"}:
+        found["user"] = {"one": who, "many": plural(who)}
     value = next((draft.roles["value"] for draft in drafts if "value" in draft.roles), "")
     if value:
         found["value"] = value if value.isupper() else value.replace("_", " ")
     return found, f"one {one}, several {plural(one)}: {why}"
+
+
+def _users(drafts: Sequence[TableDraft]) -> str:
+    """Return the word for those that use an entity's account, such as member or device; empty if unknown."""
+    columns = [draft.base.columns[draft.roles["user"]] for draft in drafts if "user" in draft.roles]
+    found = {word for column in columns for word in nouns(column.name, column.words)}
+    return found.pop() if len(found) == 1 else ""
 
 
 def events(draft: TableDraft) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ml_sys.data.looking.names import is_latin
 from ml_sys.data.proposing.answers import Answers, Asker, LeftOut
 from ml_sys.data.proposing.proposal import propose
 from ml_sys.data.proposing.writing import as_toml
@@ -97,10 +98,15 @@ def describe_files(
             Described(one.name, one.kind, one.base.table.location, one.why.get("kind", ""))
             for one in made.drafts
         ),
-        tuple(made.attributes),
+        tuple(_called(name, str(one["column"])) for name, one in made.attributes.items()),
         tuple(made.left),
         tuple(made.notes),
         made.known.entities,
         made.known.converters,
         made.known.first_day,
     )
+
+
+def _called(name: str, column: str) -> str:
+    """Return the name of an attribute, with that of its column if it is in another alphabet."""
+    return name if is_latin(column) else f"{name} ({column})"

@@ -266,7 +266,11 @@ def test_an_answer_is_a_table_a_column_or_a_kind_of_event(answer, expected):
         ("users.id", "users.id contains no dates", "name the table of purchases"),
         ("log", "which column is the date of the purchase", "give one of log.a, log.b"),
         ("far.day", "no table or column has this name", "name the table"),  # it leads to nobody
-        ("log.id=id7", "no row of log has this id", "did you mean log.id=id 7? most frequent are id 0, id 1"),
+        (
+            "log.id=id7",
+            "no row of log has this value in id",
+            "did you mean log.id=id 7? the most frequent values are id 0, id 1",
+        ),
     ],
 )
 def test_an_answer_that_means_nothing_or_several_things_is_refused(answer, said, hint):

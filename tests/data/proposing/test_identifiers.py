@@ -26,7 +26,8 @@ def test_ids_that_a_spreadsheet_rounded_are_named():
     [
         ("companies", "company"), ("ties", "tie"), ("classes", "class"), ("boxes", "box"),
         ("batches", "batch"), ("wishes", "wish"), ("users", "user"), ("status", "status"), ("basis", "basis"),
-        ("class", "class"), ("gas", "gas"), ("kunden", "kunde"), ("team", "team"), ("people", "person"),
+        ("class", "class"), ("gas", "gas"), ("kunden", "kunde"), ("geräte", "gerät"),
+        ("privatkunden", "privatkunde"), ("team", "team"), ("people", "person"),
     ],
 )  # fmt: skip
 def test_a_word_without_its_plural(word, one):

@@ -124,6 +124,7 @@ def unfit(one, kind="events", users=(), *, roles=()):
         ),
         (column("minutes", "number"), ""),
         (column("library_version", "number", distinct=1), "has the same value in every row"),
+        (column("online", "whole", distinct=1), "has the same value in every row"),
         (column("hour_of_day", "whole", low=0, high=23), "part of the date or time, not a quantity"),
         (column("year", "whole", low=2022, high=2023), "part of the date or time, not a quantity"),
         (column("hour", "whole", low=0, high=90), ""),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import duckdb
 import pytest
 
 from ml_sys.data.proposing import rows
-from tests.data.proposing.small import draft, seen
+from ml_sys.data.proposing.answers import LeftOut
+from tests.data.proposing.small import column, day, draft, looked, seen
 
 IDS = [str(1000 + at) for at in range(60)]
 
@@ -54,3 +57,32 @@ def test_money_of_one_currency_and_of_entities_that_do_not_pay_is_left_as_it_is(
         assert rows.of_one_currency(connection, one) == []
         several = seen(connection, "users", "id amount currency", [("a", "5", "EUR"), ("b", "5", "USD")])
         assert rows.of_one_currency(connection, draft("entities", several, id="id")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "high", "says"),
+    [
+        ("price_cents", 900, "its name says cents, and 900 is reported as 900"),
+        ("amount_paid", 4900, "all of it is whole, and 4,900 is reported as 4,900; if these are cents"),
+        ("amount_paid", 999, ""),
+        ("mrr", 4900, ""),
+    ],
+)
+def test_money_that_may_be_in_cents_is_said(name, high, says):
+    base = looked("orders", column("id"), column(name, "whole", low=0, high=high))
+    notes = rows.in_cents(draft("purchases", base, id="id", value=name))
+    assert bool(notes) == bool(says)
+    assert all(one.startswith(f"orders.{name}: {says}") and one.endswith("with a query") for one in notes)
+    assert rows.in_cents(draft("purchases", base, id="id")) == []
+
+
+@pytest.mark.parametrize(("many", "says"), [(101, True), (100, False)])
+def test_a_table_with_more_rows_than_all_usage_is_never_left_out_in_silence(many, says):
+    log, tags = looked("log", column("id"), day("at")), looked("tags", column("n"), rows=999)
+    other = looked("telemetry", column("n"), *[replace(day("at"), filled=many, rows=many)], rows=many)
+    left = [LeftOut("telemetry", "", "no column links it"), LeftOut("tags", "", "has no dates")]
+    usage = [draft("events", log, id="id", at="at")]
+    assert rows.large_and_left([log, other, tags], left, usage) == says * [
+        f"telemetry is left out, though it has {many} rows with dates, more than any usage that is read: "
+        "no column links it"
+    ]

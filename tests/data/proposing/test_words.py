@@ -59,6 +59,21 @@ def test_words_are_of_the_entity_its_people_and_its_money():
 
 
 @pytest.mark.parametrize(
+    ("columns", "user"),
+    [
+        (["member_id"], {"one": "member", "many": "members"}),
+        (["device_serial", "serial"], {"one": "device", "many": "devices"}),
+        (["user_id"], None),
+        (["id"], None),
+        (["member_id", "device_serial"], None),
+    ],
+)
+def test_those_that_use_an_account_are_called_by_their_own_identifier(columns, user):
+    drafts = [draft("events", looked(f"log{at}", column(one)), user=one) for at, one in enumerate(columns)]
+    assert words([entities("teams", "id"), *drafts])[0].get("user") == user
+
+
+@pytest.mark.parametrize(
     ("table", "found"),
     [
         ("app_sessions", ("session", "sessions")),
