@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from ml_sys.data.reading.rows import Part, RawTable
+from ml_sys.data.reading.sql import literal
 from ml_sys.errors import UnreadableFileError
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ def open_folder(
     UnreadableFileError
         If it contains no files.
     """
-    files = sorted(one for one in path.iterdir() if one.is_file() and not one.name.startswith((".", "_")))
+    shown = sorted(one for one in path.iterdir() if not one.name.startswith((".", "_")))
+    files = [one for one in shown if one.is_file()]
+    if shown and not files:
+        hint = f"name one of them, or a query: SELECT * FROM {literal(str(path / '**' / '*.parquet'))}"
+        raise UnreadableFileError(path, "it has folders in it, and no files", hint=hint)
     if not files:
         raise UnreadableFileError(path, "the folder is empty", hint="name a file, or a folder with files")
     first = open_file(files[0], columns, may_lack)

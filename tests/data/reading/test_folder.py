@@ -37,6 +37,15 @@ def test_a_folder_without_files_is_said(tmp_path):
         FileSource().open("t", str(tmp_path), {"id": "id"})
 
 
+def test_a_folder_that_holds_folders_alone_is_not_called_empty(tmp_path):
+    (tmp_path / "day=2024-01-01").mkdir()
+    (tmp_path / "day=2024-01-01" / "1.csv").write_text("id\na\n")
+    with pytest.raises(UnreadableFileError, match="it has folders in it, and no files") as refused:
+        FileSource().open("t", str(tmp_path), {"id": "id"})
+    query = str(refused.value.hint).partition("query: ")[2].replace("*.parquet", "*.csv")
+    assert ids_of(FileSource().open("t", query, {"id": "id"})) == ["a"]
+
+
 def test_each_file_is_closed_when_the_next_is_begun(tmp_path):
     closed = []
 
