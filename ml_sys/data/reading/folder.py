@@ -33,7 +33,7 @@ def open_folder(
     shown = sorted(one for one in path.iterdir() if not one.name.startswith((".", "_")))
     files = [one for one in shown if one.is_file()]
     if shown and not files:
-        hint = f"name one of them, or a query: SELECT * FROM {literal(str(path / '**' / '*.parquet'))}"
+        hint = f"name one of them, or a query: FROM {literal(str(path / '**' / '*.parquet'))}"
         raise UnreadableFileError(path, "it has folders in it, and no files", hint=hint)
     if not files:
         raise UnreadableFileError(path, "the folder is empty", hint="name a file, or a folder with files")
