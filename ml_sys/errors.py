@@ -134,7 +134,7 @@ class UnreadableFileError(InputError):
     """A file exists but cannot be read as what its name promises."""
 
     def __init__(
-        self, path: Path | str, why: str, *, hint: str = "expected CSV (also .gz, .zst) or Parquet"
+        self, path: object, why: str, *, hint: str = "expected CSV (also .gz, .zst) or Parquet"
     ) -> None:
         super().__init__(f"{path}: cannot be read: {why}", hint=hint)
 
@@ -142,7 +142,7 @@ class UnreadableFileError(InputError):
 class EmptyTableError(InputError):
     """A table has no rows."""
 
-    def __init__(self, table: Path | str) -> None:
+    def __init__(self, table: object) -> None:
         super().__init__(f"{table}: has no rows", hint="check the export: at least one data row is needed")
 
 

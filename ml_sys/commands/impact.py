@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,27 +16,42 @@ def impact(
         str | None, typer.Option(metavar="DATE", help="Only lists of this day and later ones.")
     ] = None,
     customers: Annotated[
-        Path | None,
-        typer.Option(help="Customers to take conversions from; by default those of the latest snapshot."),
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Customers to take conversions from; by default those of the latest snapshot.",
+        ),
     ] = None,
     as_of: Annotated[
         str | None,
         typer.Option(metavar="DATE", help="Day up to which that file is complete; by default its last day."),
     ] = None,
     called: Annotated[
-        Path | None,
-        typer.Option(help="File of those that were called: ids, and in called_on the days of the calls."),
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="File of those that were called: ids, and in called_on the days of the calls.",
+        ),
     ] = None,
-    page: Annotated[Path | None, typer.Option(help="Write the page to this HTML file.")] = None,
+    page: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the page to this HTML file.")
+    ] = None,
 ) -> None:
     """Show what the lists brought: promised against realised, and the effect of being called."""
     from ml_sys import console
+    from ml_sys.engine.places import place_of
     from ml_sys.jobs.outcomes.impact import ImpactRequest, impact_of_lists
     from ml_sys.views import impact as views
 
     if as_of is not None and customers is None:
         raise UsageError("--as-of needs a file of customers", hint="add --customers FILE")
-    asked = ImpactRequest(parse_day(since, "--since"), customers, parse_day(as_of, "--as-of"), called, page)
+    asked = ImpactRequest(
+        parse_day(since, "--since"),
+        place_of(customers),
+        parse_day(as_of, "--as-of"),
+        place_of(called),
+        place_of(page),
+    )
     with console.steps() as on_step:
         result = impact_of_lists(ctx.obj.load().settings, asked, on_step)
     ctx.obj.show(result, views.brought)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,8 +12,10 @@ from ml_sys.days import parse_day, today
 from ml_sys.errors import ExitCode
 
 _ProspectsArgument = Annotated[
-    Path | None,
-    typer.Argument(help="File of prospects; by default those of the latest snapshot."),
+    str | None,
+    typer.Argument(
+        metavar="[FILE]", help="File or address of prospects; by default those of the latest snapshot."
+    ),
 ]
 _OnOption = Annotated[
     str | None,
@@ -27,10 +28,13 @@ def monitor(
     prospects: _ProspectsArgument = None,
     on: _OnOption = None,
     version: VersionOption = None,
-    page: Annotated[Path | None, typer.Option(help="Write the page to this HTML file.")] = None,
+    page: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the page to this HTML file.")
+    ] = None,
 ) -> None:
     """Compare the latest data with those that production was judged on; exit code 4 on an alarm."""
     from ml_sys import console
+    from ml_sys.engine.places import place_of
     from ml_sys.jobs.outcomes.monitor import monitor as look
     from ml_sys.views import monitor as views
 
@@ -42,8 +46,8 @@ def monitor(
             settings,
             day=today(now()) if day is None else day,
             version=version,
-            prospects=prospects,
-            page=page,
+            prospects=place_of(prospects),
+            page=place_of(page),
             on_step=on_step,
         )
     ctx.obj.show(found, views.monitoring)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,19 +14,24 @@ from ml_sys.days import parse_day
 from ml_sys.errors import UsageError
 
 _ProspectsArgument = Annotated[
-    Path | None,
+    str | None,
     typer.Argument(
-        help="File like the noncustomers, or with ready feature columns; by default all free companies of "
-        "the latest snapshot."
+        metavar="[FILE]",
+        help="File or address of a table like the noncustomers, or with ready feature columns; by default "
+        "all free companies of the latest snapshot.",
     ),
 ]
 _UsageOption = Annotated[
-    Path | None, typer.Option(help="Usage rows of one table; by default those of the latest snapshot.")
+    str | None,
+    typer.Option(metavar="FILE", help="Usage rows of one table; by default those of the latest snapshot."),
 ]
 _AsOfOption = Annotated[
     str | None, typer.Option(metavar="DATE", help="Cutoff; by default the end of covered usage.")
 ]
-_OutOption = Annotated[Path | None, typer.Option(help="Write the whole list: CSV, Parquet or .xlsx.")]
+_OutOption = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Write the whole list, here or to an address: CSV, Parquet or .xlsx."),
+]
 _TopOption = Annotated[int | None, typer.Option(min=1, help="Rows to show, with or without --out.")]
 _CapacityOption = Annotated[
     int | None, typer.Option(min=1, help="Calls a week: show what they should bring.")
@@ -58,8 +62,8 @@ _ReplaceOption = Annotated[
     bool, typer.Option("--replace", help="With --hand-out: replace another list of the same day.")
 ]
 _WithControlsOption = Annotated[
-    Path | None,
-    typer.Option(help="With --hand-out, for the analyst: everyone, and how each was drawn."),
+    str | None,
+    typer.Option(metavar="FILE", help="With --hand-out, for the analyst: everyone, and how each was drawn."),
 ]
 _RuleOption = Annotated[
     str | None,
@@ -93,6 +97,7 @@ def score(
 ) -> None:
     """Rank prospects by their probability of paying within the horizon."""
     from ml_sys import console
+    from ml_sys.engine.places import place_of
     from ml_sys.jobs.lists.by_rule import rank
     from ml_sys.jobs.lists.listed import ListRequest
     from ml_sys.views import score as views
@@ -116,13 +121,13 @@ def score(
     if tables and usage is not None:
         raise UsageError("--usage and --table both say where usage is", hint="leave out one of them")
     asked = ListRequest(
-        prospects,
-        tables or usage,
+        place_of(prospects),
+        tables or place_of(usage),
         parse_day(as_of, "--as-of"),
         capacity,
-        out,
+        place_of(out),
         keep_order,
-        with_controls=with_controls,
+        with_controls=place_of(with_controls),
         replace_other=replace_other,
         reason=reason,
         rule=rule or "",

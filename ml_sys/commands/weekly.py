@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,24 +11,35 @@ from ml_sys.commands.frame.tables import TablesOption, places
 from ml_sys.errors import ExitCode, UsageError
 
 _ProspectsArgument = Annotated[
-    Path | None,
-    typer.Argument(help="File of prospects; by default those of the week's snapshot."),
+    str | None,
+    typer.Argument(
+        metavar="[FILE]", help="File or address of prospects; by default those of the week's snapshot."
+    ),
 ]
-_CustomersOption = Annotated[str | None, typer.Option(help="File of the customers.")]
-_NoncustomersOption = Annotated[str | None, typer.Option(help="File of the noncustomers.")]
-_UsageOption = Annotated[str | None, typer.Option(help="File of the usage rows.")]
+_CustomersOption = Annotated[str | None, typer.Option(help="File or address of the customers.")]
+_NoncustomersOption = Annotated[str | None, typer.Option(help="File or address of the noncustomers.")]
+_UsageOption = Annotated[str | None, typer.Option(help="File, folder or address of the usage rows.")]
 _AsOfOption = Annotated[
     str | None,
     typer.Option(metavar="DATE", help="Replay a past week: the day of the export, taken as today."),
 ]
 _CapacityOption = Annotated[int | None, typer.Option(min=1, help="Calls; by default as in the settings.")]
-_OutOption = Annotated[Path | None, typer.Option(help="Write the list to this CSV or Parquet file.")]
-_WithControlsOption = Annotated[
-    Path | None, typer.Option(help="For the analyst: everyone, and how each was drawn.")
+_OutOption = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Write the list to this file or address: CSV, Parquet or .xlsx."),
 ]
-_PageOption = Annotated[Path | None, typer.Option(help="Write the page of what lists brought to this file.")]
+_WithControlsOption = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="For the analyst: everyone, and how each was drawn."),
+]
+_PageOption = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Write the page of what lists brought to this file.")
+]
 _SummaryOption = Annotated[
-    Path | None, typer.Option(help="Write a summary to mail: HTML if the name ends in .html, else Markdown.")
+    str | None,
+    typer.Option(
+        metavar="FILE", help="Write a summary to mail: HTML if the name ends in .html, else Markdown."
+    ),
 ]
 _RetrainOption = Annotated[
     bool, typer.Option("--retrain", help="Train on the week's data, and promote if the gate passes it.")
@@ -57,6 +67,7 @@ def weekly(
 ) -> None:
     """Ingest, monitor, score, hand out, say what lists brought: the same week again changes nothing."""
     from ml_sys import console
+    from ml_sys.engine.places import place_of
     from ml_sys.jobs.outcomes.weekly import WeeklyRequest
     from ml_sys.jobs.outcomes.weekly import weekly as the_week
     from ml_sys.views import weekly as views
@@ -67,8 +78,16 @@ def weekly(
     configuration = ctx.obj.load(ingest__files=tables, ingest__as_of=as_of)
     registry = open_registry(configuration.settings)
     asked = WeeklyRequest(
-        prospects, capacity, out, with_controls, page, summary, retrain, replace_other, reason
-    )  # fmt: skip
+        place_of(prospects),
+        capacity,
+        place_of(out),
+        place_of(with_controls),
+        place_of(page),
+        place_of(summary),
+        retrain,
+        replace_other,
+        reason,
+    )
     with console.steps() as on_step:
         week = the_week(
             registry, configuration, asked, now=now(), on_step=on_step, on_wait=console.note

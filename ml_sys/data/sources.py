@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,15 @@ from ml_sys.data.reading.rows import RawTable, TableSource
 from ml_sys.data.reading.sql import literal, quoted
 from ml_sys.data.reading.textfile import GZIP, PARQUET, ZIP, ZSTD, magic, reading
 from ml_sys.data.schema import lacking, matched_columns
+from ml_sys.engine.addresses import Address
+from ml_sys.engine.places import place_of
 from ml_sys.errors import InputError, MissingFileError, UnreadableFileError
 from ml_sys.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from ml_sys.engine.places import Place
 
 FILE, SQL = "file", "sql"
 _TABLE_NAME = re.compile(r"[\w.]+")
@@ -72,11 +77,15 @@ def _open_database(database: str) -> TableSource:
 class FileSource:
     """CSV, JSON lines (plain, gzip or Zstandard) and Parquet files, and folders of them as one table.
 
-    The content of a file counts, not only its name.
+    They are on this machine or at an address of storage, such as ``s3://bucket/folder``. The content of a
+    file counts, not only its name. A file of storage that a source opens again has to be what it was before.
 
     A DuckDB query can be given instead of a file, for other kinds of file or to transform one, such as
     ``SELECT * FROM read_json_auto('events.jsonl')``.
     """
+
+    def __init__(self) -> None:
+        self._places: dict[str, Place] = {}
 
     def open(
         self, table: str, location: str, columns: Mapping[str, str], may_lack: Collection[str] = ()
@@ -89,15 +98,15 @@ class FileSource:
             except duckdb.Error as error:
                 hint = "try the query in DuckDB; paths are relative to this folder"
                 raise InputError(f"{where}: {_first_line(error)}", hint=hint) from error
-        path = Path(location)
+        path = self._places.setdefault(location, place_of(location))
         if path.is_dir():
             return open_folder(path, columns, may_lack, _open_file)
         if not path.exists():
-            raise MissingFileError(path, table)
+            raise path.missing(table) if isinstance(path, Address) else MissingFileError(path, table)
         return _open_file(path, columns, may_lack)
 
 
-def _open_file(path: Path, columns: Mapping[str, str], may_lack: Collection[str]) -> RawTable:
+def _open_file(path: Place, columns: Mapping[str, str], may_lack: Collection[str]) -> RawTable:
     """Open one file, by its content."""
     start = magic(path)
     promised = _PROMISES.get(path.suffix.lower())
@@ -230,17 +239,20 @@ def _queried(
     return RawTable(where, extra, parts, lacks=lacking(columns, found))
 
 
-def _open_parquet(path: Path, columns: Mapping[str, str], may_lack: Collection[str]) -> RawTable:
+def _open_parquet(path: Place, columns: Mapping[str, str], may_lack: Collection[str]) -> RawTable:
     with reading(path):
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path if isinstance(path, Path) else path.native())
     found, extra = matched_columns(str(path), file.schema_arrow.names, columns, may_lack)
 
     def batches() -> Iterator[pa.RecordBatch]:
         with reading(path), file:
             yield from file.iter_batches(columnar.BATCH_ROWS, columns=list(dict.fromkeys(found.values())))
+            if isinstance(path, Address):
+                path.check()
 
     parts = columnar.parts(str(path), batches(), found)
-    return RawTable(str(path), extra, parts, lacks=lacking(columns, found), parquet=path)
+    close = partial(file.close, force=True)
+    return RawTable(str(path), extra, parts, close, lacking(columns, found), path)
 
 
 def _batches(where: str, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

@@ -13,7 +13,8 @@ from ml_sys.outcomes.drift import benjamini_hochberg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+
+    from ml_sys.engine.places import Place
 
 Group = Literal["arrival", "inputs", "scores", "outcomes", "age"]
 Unit = Literal["days", "rows", "companies", "share", "value", "conversions", "times"]
@@ -171,7 +172,7 @@ class Monitoring:
     handed_out: tuple[Matured, ...] = ()
     challengers: tuple[Challenger, ...] = ()
     notes: tuple[str, ...] = ()
-    page: Path | None = field(default=None, compare=False)
+    page: Place | None = field(default=None, compare=False)
 
     @property
     def alarms(self) -> tuple[Check, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ml_sys.data import snapshot as snapshots
 from ml_sys.days import parse_day
+from ml_sys.engine.places import place_of
 from ml_sys.project.opened import AnyPath, Day, path_of
 from ml_sys.project.outcomes import OutcomeMethods
 from ml_sys.registry.store import open_registry
@@ -227,13 +228,13 @@ class Project(OutcomeMethods):
         Parameters
         ----------
         prospects : str or Path, optional
-            By default all that are free in the latest snapshot.
+            File or address; by default all that are free in the latest snapshot.
         usage : str or Path, or mapping of str to them, optional
             Their usage, or where each table of it is; by default that of the latest snapshot.
         as_of : str or date, optional
             Cutoff; by default the end of covered usage.
         out : str or Path, optional
-            File that the whole list is written to; it is in ``.table`` in any case.
+            File or address that the whole list is written to; it is in ``.table`` in any case.
         capacity : int, optional
             Calls a week whose worth is told.
         """
@@ -243,9 +244,9 @@ class Project(OutcomeMethods):
         day = parse_day(as_of, "as_of")
         if isinstance(usage, Mapping):
             places = {name: str(where) for name, where in usage.items()}
-            asked = ListRequest(path_of(prospects), places, day, capacity, path_of(out))
+            asked = ListRequest(place_of(prospects), places, day, capacity, place_of(out))
         else:
-            asked = ListRequest(path_of(prospects), path_of(usage), day, capacity, path_of(out))
+            asked = ListRequest(place_of(prospects), place_of(usage), day, capacity, place_of(out))
         now, registry = datetime.now(UTC), open_registry(self.settings)
         listed = rank(registry, version, self.settings, asked, on_step=self._on_step, now=now)
         if listed.unrecorded is not None:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ml_sys.days import parse_day, today
+from ml_sys.engine.places import place_of
 from ml_sys.errors import UsageError
-from ml_sys.project.opened import AnyPath, Day, Opened, path_of
+from ml_sys.project.opened import AnyPath, Day, Opened
 from ml_sys.registry.store import open_registry
 
 if TYPE_CHECKING:
@@ -63,10 +64,10 @@ class OutcomeMethods(Opened):
             raise UsageError("as_of is about a file of customers", hint="name it: customers=FILE")
         asked = impact.ImpactRequest(
             parse_day(since, "since"),
-            path_of(customers),
+            place_of(customers),
             parse_day(as_of, "as_of"),
-            path_of(called),
-            path_of(page),
+            place_of(called),
+            place_of(page),
         )
         return impact.impact_of_lists(self.settings, asked, self._on_step)
 
@@ -118,7 +119,7 @@ class OutcomeMethods(Opened):
             self.settings,
             day=today(datetime.now(UTC)) if chosen is None else chosen,
             version=version,
-            prospects=path_of(prospects),
-            page=path_of(page),
+            prospects=place_of(prospects),
+            page=place_of(page),
             on_step=self._on_step,
         )

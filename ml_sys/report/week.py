@@ -13,9 +13,8 @@ from ml_sys.report.page import Page, Section, Table
 from ml_sys.text import counted, is_rule, named, visible
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ml_sys.data.ingest_report import IngestReport
+    from ml_sys.engine.places import Place
     from ml_sys.form import Noun, Words
     from ml_sys.outcomes.impact import Impact
     from ml_sys.outcomes.lists import HandedOutList
@@ -73,7 +72,7 @@ class WeeksList:
     since : SinceLast or None
         None of the first list.
     notes : tuple of str
-    out : Path or None
+    out : Path, Address or None
         File of the whole list.
     """
 
@@ -84,7 +83,7 @@ class WeeksList:
     first: tuple[Call, ...]
     since: SinceLast | None
     notes: tuple[str, ...] = ()
-    out: Path | None = None
+    out: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ class Week:
         None as long as no list was handed out.
     retrained : Retrained or None
         None where it was not asked for.
-    page, summary : Path or None
+    page, summary : Path, Address or None
         Files of the page of what lists brought, and of the summary.
     """
 
@@ -117,8 +116,8 @@ class Week:
     listed: WeeksList | None
     impact: Impact | None
     retrained: Retrained | None = None
-    page: Path | None = None
-    summary: Path | None = None
+    page: Place | None = None
+    summary: Place | None = None
 
     @property
     def words(self) -> Words:

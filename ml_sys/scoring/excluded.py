@@ -16,20 +16,20 @@ from ml_sys.text import with_article
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from ml_sys.engine.places import Place
     from ml_sys.form import Words
     from ml_sys.settings import SchemaSettings
 
 
-def read_excluded(path: Path, schema: SchemaSettings) -> frozenset[str]:
+def read_excluded(path: Place, schema: SchemaSettings) -> frozenset[str]:
     """Return the ids in a file, without blanks; a file without rows takes nobody out.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Address
         CSV (plain, .gz, .zst) or Parquet with the id column of the tables.
 
     Raises

@@ -27,10 +27,10 @@ from ml_sys.scoring.streaming.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from ml_sys.data.fields import Field
     from ml_sys.data.reading.rows import RawTable
+    from ml_sys.engine.places import Place
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.form import Form
     from ml_sys.settings import SchemaSettings
@@ -101,7 +101,7 @@ class ProspectUsage:
     covered_until: int | None
 
 
-def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> ProspectTable | Ready:
+def read_prospects(path: Place, schema: SchemaSettings, spec: FeatureSpec) -> ProspectTable | Ready:
     """Read a file of prospects.
 
     A file with every feature column of the model has ready features; any other file must have the columns of
@@ -109,7 +109,7 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Pro
 
     Parameters
     ----------
-    path : Path
+    path : Path or Address
         CSV (plain, .gz, .zst) or Parquet.
     schema : SchemaSettings
         The description of the tables.
@@ -122,14 +122,15 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Pro
         If the file is missing, unreadable, empty or lacks a column.
     """
     named = id_column(schema)
-    only_id = FileSource().open("prospects", str(path), {ID: named})
+    source = FileSource()
+    only_id = source.open("prospects", str(path), {ID: named})
     only_id.close()
     names = spec.names()
     if set(names) <= set(only_id.extra):
-        return _ready(path, named, names, spec.categories())
+        return _ready(source, path, named, names, spec.categories())
     form, fields = schema.form(), prospect_fields(schema)
     may_lack = {name for name, one in fields.items() if one.may_lack}
-    opened = FileSource().open("prospects", str(path), columns_of(fields), may_lack)
+    opened = source.open("prospects", str(path), columns_of(fields), may_lack)
     fields = {name: one for name, one in fields.items() if name not in opened.lacks}
     quarantine, rows, read = Quarantine(spec.form.words), HeldRows(), 0
     for checked, batch in side_by_side(partial(_checked, fields=fields, form=form), _pieces(opened)):
@@ -148,8 +149,8 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Pro
     return ProspectTable(rows, quarantine, read)
 
 
-def _ready(path: Path, id_column: str, names: list[str], categories: list[str]) -> Ready:
-    opened = FileSource().open("prospects", str(path), {ID: id_column, **{name: name for name in names}})
+def _ready(source: FileSource, path: Place, id_column: str, names: list[str], categories: list[str]) -> Ready:
+    opened = source.open("prospects", str(path), {ID: id_column, **{name: name for name in names}})
     quarantine, held, read = Quarantine(), HeldRows(), 0
     numbers = partial(_numbers, names=names, categories=set(categories), id_column=id_column)
     for batch, bad in side_by_side(numbers, _pieces(opened)):

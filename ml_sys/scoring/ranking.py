@@ -14,18 +14,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml_sys.durable import replacing
+from ml_sys.engine.places import replacing_at
 from ml_sys.scoring.streaming.lines import csv_lines, hold_any, texts_of
 from ml_sys.scoring.streaming.side_by_side import side_by_side
 from ml_sys.scoring.workbook import write_workbook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
     from typing import IO
 
     from numpy.typing import NDArray
 
+    from ml_sys.engine.places import Place
     from ml_sys.scoring.scorer import Scorer
 
 # Those that only a model can fill are also in ``rule_scorer.BY_A_MODEL``.
@@ -186,12 +186,12 @@ def from_spreadsheet(text: str) -> str:
     return _ESCAPED.sub(r"\1", text)
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
+def write_table(table: pd.DataFrame, path: Place) -> None:
     """Write a table like :func:`write_pages`."""
     write_pages(lambda: iter([table]), path)
 
 
-def write_pages(pages: Callable[[], Iterator[pd.DataFrame]], path: Path) -> None:
+def write_pages(pages: Callable[[], Iterator[pd.DataFrame]], path: Place) -> None:
     """Write a table as Parquet, as a workbook (.xlsx) or else as CSV that is safe to open in a spreadsheet.
 
     The file is replaced whole or not at all, and is the same however the table is cut into pages.
@@ -200,14 +200,14 @@ def write_pages(pages: Callable[[], Iterator[pd.DataFrame]], path: Path) -> None
     ----------
     pages : callable
         Returns a new iterator over the parts of the table: at least one, with the same columns.
-    path : Path
+    path : Path or Address
 
     Raises
     ------
     StorageError
         If it cannot be written there.
     """
-    with replacing(path) as sink:
+    with replacing_at(path) as sink:
         if path.suffix == ".parquet":
             write_parquet(pages(), sink)
         elif path.suffix == ".xlsx":

@@ -26,17 +26,16 @@ from ml_sys.scoring.prospects import NO_CLOCK, ProspectUsage
 from ml_sys.settings.tables import LinkTable, PeriodTable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from ml_sys.data.usage import UsageRows
+    from ml_sys.engine.places import Place
     from ml_sys.form import Form
     from ml_sys.settings import SchemaSettings
 
 
 def read_usage(
-    where: Path | Mapping[str, str],
+    where: Place | Mapping[str, str],
     schema: SchemaSettings,
     prospects: Any,
     coverage: Coverage,
@@ -48,7 +47,7 @@ def read_usage(
 
     Parameters
     ----------
-    where : Path or mapping of str to str
+    where : Path, Address or mapping of str to str
         File of the only usage table; or file, folder or query by table, by default those in the description.
     schema : SchemaSettings
         The description of the tables.
@@ -104,7 +103,7 @@ def read_usage(
     return ProspectUsage(rows.company, stamp, values, strangers, quarantine, end)
 
 
-def places_of(where: Path | Mapping[str, str], schema: SchemaSettings) -> dict[str, str]:
+def places_of(where: Place | Mapping[str, str], schema: SchemaSettings) -> dict[str, str]:
     """Return the location of each table of usage and of links; refuse unknown and missing ones."""
     tables = [one.name for one in schema.form().tables] + list(schema.of(LinkTable))
     flags = " ".join(f"--table {name}=FILE" for name in tables)

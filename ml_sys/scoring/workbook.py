@@ -13,7 +13,7 @@ import pandas as pd
 from ml_sys.errors import InputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from ml_sys.engine.places import Place
 
 MOST_ROWS = 1_048_575  # of a sheet, without its header
 _MOST_TEXT = 32_767  # characters of a cell
@@ -22,7 +22,7 @@ _LOOKED_AT = 200  # rows that determine the width of a column
 _PERCENT = frozenset({"probability", "inclusion_probability"})
 
 
-def write_workbook(table: pd.DataFrame, target: IO[bytes], path: Path) -> None:
+def write_workbook(table: pd.DataFrame, target: IO[bytes], path: Place) -> None:
     """Write a table as the only sheet of a workbook; the same table gives the same bytes.
 
     Raises

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Ratio = Annotated[float, Field(gt=0, le=1)]
 ImportPath = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
+# Two letters at least, so that a drive of Windows is none.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+NO_KEYS = (
+    "settings are published with each version: put keys into the environment, as AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY"
+)
 KeyDigest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
@@ -33,3 +40,24 @@ def without_password(address: str) -> str:
             "settings are published with each version: put the password into PGPASSWORD or ~/.pgpass"
         )
     return address
+
+
+def is_address(where: str) -> bool:
+    """Return whether a place is an address, such as ``s3://bucket/key``, rather than a path or a query."""
+    return bool(_ADDRESS.match(where))
+
+
+def without_keys(where: str) -> str:
+    """Return a place, unless it is an address that holds keys: settings go into each version's files.
+
+    Raises
+    ------
+    ValueError
+        If it does.
+    """
+    if is_address(where) and "@" in where.partition("://")[2].partition("/")[0]:
+        raise ValueError(NO_KEYS)
+    return where
+
+
+Where = Annotated[str, AfterValidator(without_keys)]

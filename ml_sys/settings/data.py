@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt, field_validator
 
 from ml_sys.days import Period, Unit
-from ml_sys.settings.base import Frozen, ImportPath, without_password
+from ml_sys.settings.base import Frozen, ImportPath, Where, without_password
 
 
 class IngestSettings(Frozen):
@@ -16,8 +16,9 @@ class IngestSettings(Frozen):
     source: Literal["file", "sql"] | ImportPath = Field(
         "file", description="Where tables come from: 'file', 'sql' or package.module:Class."
     )
-    files: dict[str, str] = Field(
-        {}, description="By table: a file (or table or query, for 'sql') to use instead of the described one."
+    files: dict[str, Where] = Field(
+        {},
+        description="By table: a file or address (for 'sql', table or query) in place of the described one.",
     )
     database: str = Field(
         "",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator
 
-from ml_sys.settings.base import Frozen, Share
+from ml_sys.settings.base import Frozen, Share, without_keys
 
 
 class BootstrapSettings(Frozen):
@@ -67,12 +67,7 @@ class EngineSettings(Frozen):
     def _holds_no_key(cls, address: str) -> str:
         if address and "://" not in address:
             raise ValueError("an address has the form s3://bucket/folder")
-        if "@" in address.partition("://")[2].partition("/")[0]:
-            raise ValueError(
-                "settings are published with each version: put keys into the environment, as "
-                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-            )
-        return address
+        return without_keys(address)
 
 
 class ReportSettings(Frozen):

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
-from ml_sys.settings.base import Frozen, Share, without_password
+from ml_sys.settings.base import Frozen, Share, Where, without_password
 
 
 class ScoreSettings(Frozen):
@@ -27,7 +27,7 @@ class ScoreSettings(Frozen):
     hand_out: bool = Field(
         False, description="Record every list as handed out; later lists know only of recorded ones."
     )
-    exclude: str = Field(
+    exclude: Where = Field(
         "",
         description="File with an id column of entities that are taken out of lists, such as competitors.",
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from ml_sys.form import Measure, Noun, UsageTable, name_of
-from ml_sys.settings.base import Frozen
+from ml_sys.settings.base import Frozen, Where
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 Column = Annotated[str, Field(min_length=1)]
@@ -50,7 +50,7 @@ class EntityTable(Frozen):
     """A table with a row for each entity; several are united, and one that converts in any has converted."""
 
     kind: Literal["entities"]
-    file: str = Field("", description="File, or table or query for 'sql'.")
+    file: Where = Field("", description="File, folder or address; table or query for 'sql'.")
     id: Column = Field("id", description="Column of the identifier.")
     converted_on: str = Field("", description="Column of the day of conversion; a blank has not converted.")
     all_converted: bool = Field(
@@ -74,7 +74,7 @@ class PurchaseTable(Frozen):
     """A table with a row for each purchase; the first of an entity is its conversion."""
 
     kind: Literal["purchases"]
-    file: str = Field("", description="File, or table or query for 'sql'.")
+    file: Where = Field("", description="File, folder or address; table or query for 'sql'.")
     id: Column = Field("id", description="Column of the entity's identifier.")
     at: Column = Field(description="Column of the day of the purchase.")
     value: str = Field(
@@ -118,7 +118,7 @@ class PeriodTable(Frozen):
     """A usage table with a row for each entity and period."""
 
     kind: Literal["periods"]
-    file: str = Field("", description="File, or table or query for 'sql'.")
+    file: Where = Field("", description="File, folder or address; table or query for 'sql'.")
     id: Column = Field("id", description="Column of the entity's identifier.")
     at: Column = Field(description="Column of the period's stamp.")
     dates: Dates = Field("iso", description=_DATES)
@@ -129,7 +129,7 @@ class EventTable(Frozen):
     """A usage table with a row for each thing that happened; periods are made of it when it is read."""
 
     kind: Literal["events"]
-    file: str = Field("", description="File, or table or query for 'sql'.")
+    file: Where = Field("", description="File, folder or address; table or query for 'sql'.")
     id: str = Field("id", description="Column of the entity's identifier; empty if a link leads to it.")
     at: Column = Field(description="Column of the moment, or day, of the event.")
     event: str = Field("", description="Column of the kind of event; without it, all are of one kind.")
@@ -178,7 +178,7 @@ class LinkTable(Frozen):
     """A table that leads from users to the entities that they belong to."""
 
     kind: Literal["links"]
-    file: str = Field("", description="File, or table or query for 'sql'.")
+    file: Where = Field("", description="File, folder or address; table or query for 'sql'.")
     user: Column = Field(description="Column of the user.")
     id: Column = Field("id", description="Column of the entity's identifier.")
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http import HTTPStatus
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import pytest
-from pyarrow.fs import FileSystem
+from pyarrow.fs import FileSelector, FileSystem
 
 
 @contextmanager
@@ -36,3 +40,45 @@ def s3_server(bucket: str) -> Iterator[str]:
             yield f"s3://{bucket}/snapshots"
         finally:
             server.stop()
+
+
+def put(address: str, content: bytes) -> None:
+    """Write an object."""
+    files, path = _at(address)
+    with files.open_output_stream(path, compression=None) as sink:
+        sink.write(content)
+
+
+def get(address: str) -> bytes:
+    """Read an object."""
+    files, path = _at(address)
+    with files.open_input_stream(path, compression=None) as source:
+        return source.read()
+
+
+def remove(address: str) -> None:
+    """Remove an object."""
+    files, path = _at(address)
+    files.delete_file(path)
+
+
+def names(address: str) -> list[str]:
+    """Return the keys below an address."""
+    files, path = _at(address)
+    found = files.get_file_info(FileSelector(path, recursive=True))
+    return sorted(one.path.removeprefix(f"{path}/") for one in found if one.is_file)
+
+
+def allow(requests: int) -> None:
+    """Have the server answer so many requests before it asks whose they are; it knows nobody."""
+    server = urlsplit(os.environ["AWS_ENDPOINT_URL"])
+    assert server.hostname is not None
+    connection = HTTPConnection(server.hostname, server.port)
+    with closing(connection):
+        connection.request("POST", "/moto-api/reset-auth", body=str(requests))
+        assert connection.getresponse().status == HTTPStatus.OK
+
+
+def _at(address: str) -> tuple[FileSystem, str]:
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    return FileSystem.from_uri(f"s3://{bucket}")[0], f"{bucket}/{key}".rstrip("/")

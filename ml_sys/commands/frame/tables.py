@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 TablesOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--table", metavar="NAME=WHERE", help="File, table or query of a described table; may be repeated."
+        "--table",
+        metavar="NAME=WHERE",
+        help="File, folder, address, table or query of a described table; may be repeated.",
     ),
 ]
 

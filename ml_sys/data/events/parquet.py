@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.data.events.log import EventLog
+    from ml_sys.engine.places import Place
 
 _BATCH_ROWS = 1 << 16
 # White space; most texts are ASCII, where there are fewer characters to look for.
@@ -82,12 +83,13 @@ class NamePairs:
     lost: frozenset[str] = frozenset()
 
 
-def is_typed(path: Path, columns: EventColumns) -> bool:
+def is_typed(path: Place, columns: EventColumns) -> bool:
     """Return whether all columns of a Parquet file have types that need no parsing of text.
 
     Moments with a time zone, numbers stored as text, and identifiers stored as fractions do need it.
     """
-    schema = pq.read_schema(path)
+    with path.open("rb", buffering=0) as file:
+        schema = pq.read_schema(file)
     texts = [columns.id, columns.user, columns.event, columns.event_id]
     if any(name not in schema.names for name in columns.all):
         return False
@@ -100,7 +102,7 @@ def is_typed(path: Path, columns: EventColumns) -> bool:
 
 
 def read_parquet(
-    log: EventLog, path: Path, columns: EventColumns, known: NamePairs
+    log: EventLog, path: Path, columns: EventColumns, known: NamePairs, *, where: str = ""
 ) -> tuple[int, Iterator[BadRow]]:
     """Add the events of a file to a log.
 
@@ -110,6 +112,8 @@ def read_parquet(
         With as many amounts as ``columns``.
     path : Path
         A file for which :func:`is_typed` holds.
+    where : str
+        What messages call it; by default its path.
 
     Returns
     -------
@@ -137,7 +141,7 @@ def read_parquet(
     try:
         log.run(f"INSERT INTO event BY NAME {_selected(log, columns, schema, faults)}", [str(path)])
     except duckdb.Error as error:
-        raise UnreadableFileError(path, str(error).partition("\n")[0]) from error
+        raise UnreadableFileError(where or path, str(error).partition("\n")[0]) from error
     log.run("RESET disabled_optimizers")
     log.run(
         "CREATE OR REPLACE TEMP TABLE bad AS SELECT line, min(fault) AS fault FROM event WHERE fault > 0 "

@@ -18,6 +18,7 @@ from ml_sys.data.fields import AT, EVENT, EVENT_ID, ID, USER
 from ml_sys.data.ingesting.run import UsageOfTable
 from ml_sys.data.usage import UsageMeasures, UsageRows
 from ml_sys.days import DAY_MICROSECONDS
+from ml_sys.engine.places import at_hand
 from ml_sys.errors import EmptyTableError
 from ml_sys.settings.tables import EventTable, LinkTable
 
@@ -110,12 +111,14 @@ class EventsOfTable:
         """
         opened, columns = run.opened[self.name], self._columns(run)
         known = _known(entities, lost)
-        if opened.raw.parquet is not None and known is not None and is_typed(opened.raw.parquet, columns):
-            n_read, bad = read_parquet(self.log, opened.raw.parquet, columns, known)
-            if not n_read:
-                raise EmptyTableError(opened.where)
-            run.count(self.name, n_read)
-            self._quarantine(run, bad)
+        parquet = opened.raw.parquet
+        if parquet is not None and known is not None and is_typed(parquet, columns):
+            with at_hand(parquet) as file:  # for DuckDB
+                n_read, bad = read_parquet(self.log, file, columns, known, where=opened.where)
+                if not n_read:
+                    raise EmptyTableError(opened.where)
+                run.count(self.name, n_read)
+                self._quarantine(run, bad)
             return
         leads = entities if isinstance(entities, Links) else entities.positions
         amounts = list(self.described.amounts)

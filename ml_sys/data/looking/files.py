@@ -14,6 +14,7 @@ from ml_sys.data.looking.headers import above_header
 from ml_sys.data.looking.names import MONTHS
 from ml_sys.data.reading.sql import literal
 from ml_sys.errors import InputError, UnreadableFileError, nearest
+from ml_sys.settings.base import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,6 +49,11 @@ def files_of(named: Sequence[str]) -> tuple[list[Path], list[str]]:
     found: list[Path] = []
     notes = []
     for text in named:
+        if is_address(text):
+            raise InputError(
+                f"{text}: only files of this machine are looked at",
+                hint="download some of each table for it; then name the address in the description",
+            )
         path = Path(text)
         if path.is_dir():
             inside = sorted(

@@ -24,7 +24,8 @@ from ml_sys.errors import EmptyTableError, InputError, UnreadableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-    from pathlib import Path
+
+    from ml_sys.engine.places import Place
 
 DELIMITERS = (",", ";", "\t")
 
@@ -34,7 +35,7 @@ _POOL = pa.system_memory_pool()
 _HEXADECIMAL = (b"x", b"X")  # Arrow takes 0x1F for 31
 
 
-def open_csv(path: Path, columns: Mapping[str, str], may_lack: Collection[str] = ()) -> RawTable:
+def open_csv(path: Place, columns: Mapping[str, str], may_lack: Collection[str] = ()) -> RawTable:
     """Open a CSV file, compressed or not, and check its header.
 
     Parameters
@@ -64,7 +65,7 @@ def open_csv(path: Path, columns: Mapping[str, str], may_lack: Collection[str] =
     return RawTable(str(path), extra, _parts(body, layout), pieces.close, lacking(columns, found))
 
 
-def _header(path: Path, pieces: Iterator[Block | BadRow]) -> tuple[Iterator[Block | BadRow], list[str], str]:
+def _header(path: Place, pieces: Iterator[Block | BadRow]) -> tuple[Iterator[Block | BadRow], list[str], str]:
     """Read the header; return the blocks that follow it, its fields and their delimiter."""
     first = next(pieces, None)
     while isinstance(first, Block) and not first.data.strip():
@@ -87,7 +88,7 @@ def _header(path: Path, pieces: Iterator[Block | BadRow]) -> tuple[Iterator[Bloc
     return body, header, delimiter
 
 
-def _header_fields(path: Path, line: bytes, delimiter: str = "") -> tuple[list[str], str]:
+def _header_fields(path: Place, line: bytes, delimiter: str = "") -> tuple[list[str], str]:
     if b"\0" in line:
         raise UnreadableFileError(path, "its first line holds NUL bytes, so it is not UTF-8 text")
     text = decode(line.removesuffix(b"\r"))

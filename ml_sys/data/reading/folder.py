@@ -12,14 +12,15 @@ from ml_sys.errors import UnreadableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
-    from pathlib import Path
+
+    from ml_sys.engine.places import Place
 
 
 def open_folder(
-    path: Path,
+    path: Place,
     columns: Mapping[str, str],
     may_lack: Collection[str],
-    open_file: Callable[[Path, Mapping[str, str], Collection[str]], RawTable],
+    open_file: Callable[[Place, Mapping[str, str], Collection[str]], RawTable],
 ) -> RawTable:
     """Open a folder; its files are read in order of their names, without hidden ones.
 

@@ -21,9 +21,10 @@ from ml_sys.errors import EmptyTableError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from ml_sys.engine.places import Place
 
 ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".jsonl.zst", ".ndjson.zst")
 NOT_JSON = "not a JSON object"
@@ -31,7 +32,7 @@ NOT_JSON = "not a JSON object"
 _IS_OBJECT = "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END"
 
 
-def open_jsonlines(path: Path, columns: Mapping[str, str], may_lack: Collection[str] = ()) -> RawTable:
+def open_jsonlines(path: Place, columns: Mapping[str, str], may_lack: Collection[str] = ()) -> RawTable:
     """Open a file of JSON lines, and check the keys of its first block.
 
     Parameters
@@ -122,6 +123,6 @@ def _path(key: str) -> str:
     return '$."' + key.replace('"', '\\"') + '"'
 
 
-def is_jsonlines(path: Path) -> bool:
+def is_jsonlines(path: Place) -> bool:
     """Return whether a file's name is that of JSON lines."""
     return path.name.lower().endswith(ENDINGS)

@@ -11,11 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    from ml_sys.engine.places import Place
 
 RAW_LIMIT = 2000  # characters of a row that the quarantine keeps
 
@@ -144,7 +144,7 @@ class RawTable:
         Closes the file; parts already returned can still be called.
     lacks : frozenset of str
         Optional fields that are missing.
-    parquet : Path or None
+    parquet : Path or Address or None
         The file, if it is a Parquet file.
     """
 
@@ -153,7 +153,7 @@ class RawTable:
     parts: Iterator[Part]
     close: Callable[[], None] = lambda: None
     lacks: frozenset[str] = frozenset()
-    parquet: Path | None = None
+    parquet: Place | None = None
 
 
 class TableSource(Protocol):

@@ -17,13 +17,15 @@ import numpy as np
 import pyarrow as pa
 
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
+from ml_sys.engine.addresses import Address
 from ml_sys.errors import UnreadableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from ml_sys.engine.places import Place
 
 BLOCK_BYTES = 8 << 20
 _LOOKED_AT = 1 << 18  # bytes at a time, so that intermediate results stay in the processor's cache
@@ -83,7 +85,7 @@ class Block:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Place) -> Iterator[None]:
     """Turn any error while reading a file into one that names it."""
     try:
         yield
@@ -93,45 +95,47 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
     except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UnreadableFileError(path, " ".join(why.split())) from error
+        why = " ".join(why.split())
+        raise (path.failed(why) if isinstance(path, Address) else UnreadableFileError(path, why)) from error
 
 
-def magic(path: Path) -> bytes:
+def magic(path: Place) -> bytes:
     """Return the first four bytes of a file."""
-    with reading(path), path.open("rb") as file:
+    with reading(path), path.open("rb", buffering=0) as file:
         return file.read(4)
 
 
-def open_text(path: Path) -> ByteStream:
+def open_text(path: Place) -> ByteStream:
     """Open a file as UTF-8 without byte order mark, decompressing gzip and Zstandard."""
     start = magic(path)
     stream: ByteStream
+    packed = path.open() if isinstance(path, Address) and start.startswith((GZIP, ZSTD)) else None
     if start.startswith(GZIP):
-        stream = cast("ByteStream", gzip.open(path))  # noqa: SIM115 - `blocks` closes it
+        stream = cast("ByteStream", gzip.open(packed or str(path)))  # noqa: SIM115 - `blocks` closes it
     elif start == ZSTD:
-        stream = cast("ByteStream", pa.input_stream(str(path), compression="zstd"))
+        stream = cast("ByteStream", pa.input_stream(packed or str(path), compression="zstd"))
     else:
         stream = path.open("rb")
     try:
         with reading(path):
             begin = _read_fully(stream, 4)
     except UnreadableFileError:
-        stream.close()
+        _Stream(stream, b"", packed).close()
         raise
     for mark, encoding in _MARKS:
         if begin.startswith(mark):
             if encoding == "utf-8":
-                return _Stream(stream, begin[len(mark) :])
-            return _Transcoded(stream, begin, encoding)
-    return _Stream(stream, begin)
+                return _Stream(stream, begin[len(mark) :], packed)
+            return _Transcoded(stream, begin, encoding, packed)
+    return _Stream(stream, begin, packed)
 
 
-def blocks(path: Path, stream: ByteStream) -> Generator[Block | BadRow, None, None]:
+def blocks(path: Place, stream: ByteStream) -> Generator[Block | BadRow, None, None]:
     """Cut a stream into blocks of whole lines, and lines that are too long.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Address
         For messages.
     stream : ByteStream
         UTF-8; is closed at the end.
@@ -205,11 +209,12 @@ def _read_fully(stream: ByteStream, size: int) -> bytes:
 
 
 class _Stream:
-    """A stream with its first bytes put back."""
+    """A stream with its first bytes put back, and what it unpacks, which is closed with it."""
 
-    def __init__(self, stream: ByteStream, begin: bytes) -> None:
+    def __init__(self, stream: ByteStream, begin: bytes, packed: ByteStream | None = None) -> None:
         self._stream = stream
         self._begin = begin
+        self._packed = packed
 
     def read(self, size: int, /) -> bytes:
         if self._begin:
@@ -219,13 +224,17 @@ class _Stream:
 
     def close(self) -> None:
         self._stream.close()
+        if self._packed is not None:
+            self._packed.close()
 
 
 class _Transcoded(_Stream):
     """A stream of UTF-16 or UTF-32 as UTF-8."""
 
-    def __init__(self, stream: ByteStream, begin: bytes, encoding: str) -> None:
-        super().__init__(stream, begin)
+    def __init__(
+        self, stream: ByteStream, begin: bytes, encoding: str, packed: ByteStream | None = None
+    ) -> None:
+        super().__init__(stream, begin, packed)
         self._decoder = codecs.getincrementaldecoder(encoding)()
 
     def read(self, size: int, /) -> bytes:

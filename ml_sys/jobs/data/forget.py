@@ -23,6 +23,7 @@ from ml_sys.data import snapshot
 from ml_sys.data.events.log import SCRATCH
 from ml_sys.data.parts import overflow
 from ml_sys.durable import TEMPORARY_PREFIX, replacing
+from ml_sys.engine import places
 from ml_sys.engine.processes import clear_shared
 from ml_sys.engine.storage import Storage
 from ml_sys.errors import MlsysError
@@ -205,6 +206,7 @@ def _clear_leftovers(root: Path) -> None:
                 if time() - path.stat().st_mtime > _LONG_AGO_SECONDS:
                     path.unlink()
     clear_scratch(SCRATCH)
+    clear_scratch(places.SCRATCH)
     clear_scratch(overflow.SCRATCH)
     clear_shared()
 

@@ -10,10 +10,10 @@ from ml_sys.scoring.ranking import REASON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     import pandas as pd
 
+    from ml_sys.engine.places import Place
     from ml_sys.errors import StorageError
     from ml_sys.jobs.lists.handing_out import HandedOut
     from ml_sys.metrics.money import Worth
@@ -27,19 +27,19 @@ class ListRequest:
 
     Attributes
     ----------
-    prospects : Path or None
+    prospects : Path, Address or None
         File of the companies; None ranks the free companies of the latest snapshot.
-    usage : Path or mapping of str to str, or None
+    usage : Path, Address or mapping of str to str, or None
         File of usage rows, or the file of each usage table; None takes the latest snapshot's.
     as_of : int or None
         Cutoff; by default the end of covered usage.
     capacity : int or None
         Calls a week to value; None values none, and hands out the settings' capacity.
-    out : Path or None
+    out : Path, Address or None
         File for the whole list or, if it was drawn, for the companies to call.
     keep_order : bool
         Whether to write the list in the order of the prospects.
-    with_controls : Path or None
+    with_controls : Path, Address or None
         File for the analyst: every company, and whether and how it was drawn.
     replace_other : bool
         Whether the list may replace another one of the same day.
@@ -49,13 +49,13 @@ class ListRequest:
         A simple rule to rank by instead of a model, one of :data:`ml_sys.scoring.rule_scorer.RULES`.
     """
 
-    prospects: Path | None = None
-    usage: Path | Mapping[str, str] | None = None
+    prospects: Place | None = None
+    usage: Place | Mapping[str, str] | None = None
     as_of: int | None = None
     capacity: int | None = None
-    out: Path | None = None
+    out: Place | None = None
     keep_order: bool = False
-    with_controls: Path | None = None
+    with_controls: Place | None = None
     replace_other: bool = False
     reason: str = ""
     rule: str = ""
@@ -69,7 +69,7 @@ class Listed:
     ----------
     shown : int
         Number of top rows to show.
-    out, with_controls, kept : Path or None
+    out, with_controls, kept : Path, Address or None
         Files of the list, of the analyst's list, and of the rejected rows.
     unkept : str
         Why the rejected rows could not be written.
@@ -83,9 +83,9 @@ class Listed:
     shown: int = 0
     plan: CapacityPlan | None = None
     worth: Worth | None = None
-    out: Path | None = None
-    with_controls: Path | None = None
-    kept: Path | None = None
+    out: Place | None = None
+    with_controls: Place | None = None
+    kept: Place | None = None
     unkept: str = ""
     handed_out: HandedOut | None = None
     unrecorded: StorageError | None = None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from ml_sys.data.coverage import Coverage
 from ml_sys.data.snapshot_writing import keep_quarantine
 from ml_sys.days import today
 from ml_sys.engine.mapping import Engine
+from ml_sys.engine.places import place_of
 from ml_sys.errors import SnapshotError, StorageError, UnreadableFileError, UsageError
 from ml_sys.jobs.lists.comparing import with_history
 from ml_sys.jobs.lists.handing_out import (
@@ -43,6 +44,7 @@ from ml_sys.settings.description import local_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ml_sys.jobs.lists.handing_out import HandedOut
     from ml_sys.registry.store import Registry
@@ -268,7 +270,7 @@ def _asked(settings: Settings, version: str, cutoff: int, capacity: int, paid: P
         listed,
         chosen.cooldown_weeks,
         waiting(settings, cutoff),
-        read_excluded(Path(chosen.exclude), settings.schema_) if chosen.exclude else (),
+        read_excluded(place_of(chosen.exclude), settings.schema_) if chosen.exclude else (),
         paid.out,
     )
 
@@ -277,9 +279,9 @@ def _cutoff(day: int | None, asked: ListRequest, settings: Settings) -> int:
     """Return the day of a list, from the request or the usage."""
     if day is not None:
         return day
-    place = asked.usage if isinstance(asked.usage, Path) else asked.prospects
+    place = asked.prospects if asked.usage is None or isinstance(asked.usage, Mapping) else asked.usage
     raise UnreadableFileError(
-        place or settings.artifacts_dir, "no usage row to take a cutoff from", hint="give --as-of DATE"
+        str(place or settings.artifacts_dir), "no usage row to take a cutoff from", hint="give --as-of DATE"
     )
 
 

@@ -15,8 +15,8 @@ from ml_sys.data import snapshot
 from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.parts.buckets import buckets_of, part_of
 from ml_sys.days import today
-from ml_sys.durable import replacing
 from ml_sys.engine.mapping import Engine
+from ml_sys.engine.places import replacing_at
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.rules import rule_names, rule_scores, rule_to_beat
@@ -31,10 +31,10 @@ from ml_sys.text import counted, date_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from ml_sys.engine.places import Place
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.form import Words
     from ml_sys.jobs.outcomes.known import CallsMade
@@ -61,21 +61,21 @@ class ImpactRequest:
     ----------
     since : int or None
         Day of the first list to count.
-    customers : Path or None
+    customers : Path, Address or None
         A file of customers to take conversions from, instead of the latest snapshot.
     as_of : int or None
         Day up to which that file is complete.
-    called : Path or None
+    called : Path, Address or None
         A file of the companies that were really called.
-    page : Path or None
+    page : Path, Address or None
         File to write the page to.
     """
 
     since: int | None = None
-    customers: Path | None = None
+    customers: Place | None = None
     as_of: int | None = None
-    called: Path | None = None
-    page: Path | None = None
+    called: Place | None = None
+    page: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Brought:
     impact : Impact
     companies, strangers : int
         Companies that could have been called, and how many of them are not in the data.
-    page : Path or None
+    page : Path, Address or None
     notes : tuple of str
         How the given files were read.
     """
@@ -95,7 +95,7 @@ class Brought:
     impact: Impact
     companies: int
     strangers: int
-    page: Path | None = None
+    page: Place | None = None
     notes: tuple[str, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def impact_of_lists(
         on_step("writing the page")
         from ml_sys.report.impact_page import impact_page  # what draws pictures takes a second to import
 
-        with replacing(asked.page) as sink:
+        with replacing_at(asked.page) as sink:
             sink.write(impact_page(found).encode())
     companies = entries.loc[entries["inclusion_probability"] > 0, "entity_id"].unique()
     told: Iterable[str] = () if made is None else _about_calls(made, outside, settings.schema_.words.words())

@@ -26,10 +26,10 @@ from ml_sys.settings.tables import EntityTable, PurchaseTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from ml_sys.engine.places import Place
     from ml_sys.settings import Settings
 
 # A last conversion in a file that comes this many days after the others is a mistake.
@@ -100,12 +100,12 @@ def conversions_of(known: snapshot.Everyone) -> Conversions:
     return Conversions(index, known.closed, money, known.as_of, everybody=True)
 
 
-def of_customers(path: Path, settings: Settings, as_of: int | None) -> Conversions:
+def of_customers(path: Place, settings: Settings, as_of: int | None) -> Conversions:
     """Return the conversions in a file of customers.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Address
     settings : Settings
     as_of : int, optional
         Day up to which it is complete; by default its last conversion that is not far from the others.
@@ -150,7 +150,7 @@ class CallsMade:
     dated: pd.DataFrame
 
 
-def calls_made(path: Path, settings: Settings) -> CallsMade:
+def calls_made(path: Place, settings: Settings) -> CallsMade:
     """Return the companies that a file says were called, with the day if it has a column ``called_on``.
 
     Raises
@@ -172,7 +172,7 @@ def calls_made(path: Path, settings: Settings) -> CallsMade:
     return CallsMade(frozenset(found[ID][~is_dated]), calls[is_dated].reset_index(drop=True))
 
 
-def _read(path: Path, table: str, fields: Mapping[str, Field], strict: str = "") -> pd.DataFrame:
+def _read(path: Place, table: str, fields: Mapping[str, Field], strict: str = "") -> pd.DataFrame:
     """Read a file; bad rows are skipped, except that a bad value in the column ``strict`` is an error."""
     may_lack = {name for name, one in fields.items() if one.may_lack}
     frames = []

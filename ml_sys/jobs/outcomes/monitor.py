@@ -11,8 +11,8 @@ import numpy as np
 
 from ml_sys.data import snapshot as snapshots
 from ml_sys.days import day_number
-from ml_sys.durable import replacing
 from ml_sys.engine.mapping import Engine
+from ml_sys.engine.places import replacing_at
 from ml_sys.errors import SnapshotError
 from ml_sys.experiments.cache import own_code
 from ml_sys.jobs.outcomes.judged_on import JudgedOn
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ml_sys.data.snapshot import Everyone
+    from ml_sys.engine.places import Place
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.registry.index import Entry
     from ml_sys.registry.store import Registry
@@ -62,8 +63,8 @@ def monitor(
     *,
     day: int,
     version: str | None = None,
-    prospects: Path | None = None,
-    page: Path | None = None,
+    prospects: Place | None = None,
+    page: Place | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Monitoring:
     """Compare the latest snapshot with what a version was judged on, and keep the result.
@@ -74,9 +75,9 @@ def monitor(
         The day taken as today, since 1970-01-01.
     version : str, optional
         By default the one in production, or else the latest.
-    prospects : Path, optional
+    prospects : Path or Address, optional
         File of prospects; by default all free companies of the snapshot.
-    page : Path, optional
+    page : Path or Address, optional
         File to write the page to.
     on_step : callable
         Called with the name of each step as it begins.
@@ -99,7 +100,7 @@ def monitor(
     if page is not None:
         from ml_sys.report.monitoring_page import monitoring_page  # what draws pictures takes time to import
 
-        with replacing(page) as sink:
+        with replacing_at(page) as sink:
             sink.write(monitoring_page(found, watch.scorer.spec.form.words).encode())
     return found
 
@@ -125,7 +126,7 @@ class _Watch:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, registry: Registry, version: str, settings: Settings, path: Path | None) -> _Watch:
+    def of(cls, registry: Registry, version: str, settings: Settings, path: Place | None) -> _Watch:
         artifact = registry.open(version)
         scorer, entry = scorer_of(registry, artifact), registry.read().versions[version]
         latest = snapshots.everyone(settings.artifacts_dir)

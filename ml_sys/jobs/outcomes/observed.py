@@ -33,11 +33,11 @@ from ml_sys.scoring.prospects import Ready, read_prospects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from ml_sys.engine.mapping import Engine
+    from ml_sys.engine.places import Place
     from ml_sys.features.compute import Columns, FeatureSpec
     from ml_sys.form import Form
     from ml_sys.jobs.outcomes.pieces import Data
@@ -74,7 +74,9 @@ def number_of(prospects: Prospects, data: Data, cutoff: int) -> int:
     return int(are_free(data, cutoff).sum()) if prospects.frame is None else len(prospects.frame)
 
 
-def prospects_in(path: Path, schema: SchemaSettings, spec: FeatureSpec, data: Data, cutoff: int) -> Prospects:
+def prospects_in(
+    path: Place, schema: SchemaSettings, spec: FeatureSpec, data: Data, cutoff: int
+) -> Prospects:
     """Read a file of prospects, without companies that were customers by a cutoff.
 
     Raises

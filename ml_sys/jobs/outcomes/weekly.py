@@ -16,8 +16,9 @@ from filelock import FileLock, Timeout
 
 from ml_sys.data import snapshot as snapshots
 from ml_sys.days import parse_day, today
-from ml_sys.durable import make_folder, replacing, storage_errors
+from ml_sys.durable import make_folder, storage_errors
 from ml_sys.engine.mapping import Engine
+from ml_sys.engine.places import replacing_at
 from ml_sys.errors import BusyError, NotEnoughDataError
 from ml_sys.jobs.data.ingest import ingest_tables
 from ml_sys.jobs.lists.by_rule import rank, standing_rule
@@ -38,8 +39,8 @@ from ml_sys.text import date_of, is_rule, named
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
-    from pathlib import Path
 
+    from ml_sys.engine.places import Place
     from ml_sys.outcomes.impact import Impact
     from ml_sys.registry.store import Registry
     from ml_sys.report.week import WeeksList
@@ -59,15 +60,15 @@ class WeeklyRequest:
 
     Attributes
     ----------
-    prospects : Path or None
+    prospects : Path, Address or None
         File of the companies to rank; by default the free companies of the week's snapshot.
     capacity : int or None
         Number of calls; by default the settings'.
-    out, with_controls : Path or None
+    out, with_controls : Path, Address or None
         Files for the companies to call, and for everyone (for the analyst).
-    page : Path or None
+    page : Path, Address or None
         File for the page of what lists brought.
-    summary : Path or None
+    summary : Path, Address or None
         File for the summary: HTML if its name ends so, else Markdown.
     retrain : bool
         Whether to train a version on the week's snapshot, and promote it if it passes the gate.
@@ -77,12 +78,12 @@ class WeeklyRequest:
         Why it replaces another one.
     """
 
-    prospects: Path | None = None
+    prospects: Place | None = None
     capacity: int | None = None
-    out: Path | None = None
-    with_controls: Path | None = None
-    page: Path | None = None
-    summary: Path | None = None
+    out: Place | None = None
+    with_controls: Place | None = None
+    page: Place | None = None
+    summary: Place | None = None
     retrain: bool = False
     replace_other: bool = False
     reason: str = ""
@@ -145,7 +146,7 @@ def weekly(
     return week
 
 
-def write_summary(week: Week, path: Path) -> None:
+def write_summary(week: Week, path: Place) -> None:
     """Write a summary, replacing the whole file: HTML if its name ends so, else Markdown."""
     page = summary_page(week)
     if path.suffix.lower() in _HTML:
@@ -154,7 +155,7 @@ def write_summary(week: Week, path: Path) -> None:
         text = as_html(page)
     else:
         text = as_markdown(page)
-    with replacing(path) as sink:
+    with replacing_at(path) as sink:
         sink.write(text.encode(errors="backslashreplace"))
 
 

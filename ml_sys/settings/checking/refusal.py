@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from ml_sys.errors import SettingsError, nearest
 from ml_sys.settings.attributes import KINDS as ATTRIBUTE_KINDS
+from ml_sys.settings.base import NO_KEYS
 from ml_sys.settings.checking.xgboost_params import SET_ELSEWHERE, XGBoostParams
 from ml_sys.settings.tables import KINDS as TABLE_KINDS
 from ml_sys.settings.tree import PARAMS_KEY, Settings, leaves
@@ -52,7 +53,8 @@ def refused(first: ErrorDetails, value: Any, place: str, key: str) -> SettingsEr
         return _bad_description(first, place, parts)
     if place == _DEFAULT_ORIGIN:
         value = first["input"]
-    said = _message(first) + ("" if key in _SECRET else f", got {value!r}")
+    is_secret = key in _SECRET or str(first.get("ctx", {}).get("error", "")) == NO_KEYS
+    said = _message(first) + ("" if is_secret else f", got {value!r}")
     return SettingsError(place, key, said, hint=dict(leaves())[key].description or "")
 
 

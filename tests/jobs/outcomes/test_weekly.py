@@ -25,6 +25,7 @@ from ml_sys.project import Project
 from ml_sys.registry.store import Registry
 from ml_sys.settings import Settings
 from ml_sys.text import date_of
+from tests.engine import s3
 from tests.made import NOW
 from tests.report import test_week
 
@@ -113,6 +114,34 @@ def test_weeks_played_forward_hand_a_list_out_each_and_say_what_they_brought(
     paid = entries["entity_id"].map(closed) < entries["cutoff"] + 7
     assert paid.any()
     assert set(entries["group"][paid]) == {"paid since"}
+
+
+def test_a_week_is_read_from_addresses_and_written_to_them(
+    mlsys, place, week, sundays, three_tables, tmp_path
+):
+    outputs = {
+        "--out": "list.csv",
+        "--with-controls": "all.parquet",
+        "--page": "page.html",
+        "--summary": "week.md",
+    }
+    found = []
+    with s3.s3_server("weeks"):
+        for name in ROLES.values():
+            s3.put(f"s3://weeks/{name}.csv", (three_tables / f"{name}.csv").read_bytes())
+        there = [f"--{role}=s3://weeks/{name}.csv" for role, name in ROLES.items()]
+        here = [f"--{role}={three_tables / f'{name}.csv'}" for role, name in ROLES.items()]
+        for tables, root in ((there, "s3://weeks/out"), (here, str(tmp_path))):
+            written = {flag: f"{root}/{name}" for flag, name in outputs.items()}
+            told = week(sundays[8], *(f"{flag}={where}" for flag, where in written.items()), tables=tables)
+            assert (told["list"]["out"], told["page"]) == (written["--out"], written["--page"])
+            found.append(
+                [s3.get(one) if root != str(tmp_path) else Path(one).read_bytes() for one in written.values()]
+            )
+        assert s3.names("s3://weeks/out") == sorted(outputs.values())
+    assert told["list"]["recorded"] == "same"
+    assert found[0][:2] == found[1][:2]
+    assert all(found[0])
 
 
 def test_the_same_week_again_is_the_same_list(mlsys, place, week, sundays):

@@ -1,0 +1,133 @@
+"""Places here and at addresses, which are read and replaced alike; no temporary file is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ml_sys.engine.addresses import Address
+from ml_sys.engine.places import SCRATCH, Place, at_hand, place_of, replacing_at
+from ml_sys.errors import InputError, StorageError, UsageError
+from tests.engine import s3
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    with s3.s3_server("places"):
+        yield "s3://places"
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture(params=["here", "there"])
+def place(request: pytest.FixtureRequest, bucket: str, tmp_path: Path) -> Place:
+    """A file with something in it."""
+    if request.param == "here":
+        here = tmp_path / "list.csv"
+        here.write_bytes(b"old")
+        return here
+    s3.put(f"{bucket}/list.csv", b"old")
+    return Address(f"{bucket}/list.csv")
+
+
+def content(place: Place) -> bytes:
+    return place.read_bytes() if isinstance(place, Path) else s3.get(str(place))
+
+
+def test_a_place_is_a_path_unless_it_is_an_address(tmp_path: Path) -> None:
+    assert place_of(None) is None
+    assert place_of("C:/data/usage.csv") == Path("C:/data/usage.csv")
+    assert place_of(tmp_path) == tmp_path
+    assert place_of(tmp_path.as_uri()) == tmp_path
+    assert place_of("gs://bucket/one.csv") == Address("gs://bucket/one.csv")
+
+
+def test_an_address_that_holds_keys_is_refused_and_not_shown() -> None:
+    with pytest.raises(UsageError) as caught:
+        place_of("s3://AKIA123:secret@bucket/one.csv")
+    assert "secret" not in str(caught.value)
+    assert "AWS_SECRET_ACCESS_KEY" in caught.value.hint
+
+
+def test_a_file_is_at_hand_whole_and_its_copy_is_gone_afterwards(place: Place, temporary: Path) -> None:
+    with at_hand(place) as file:
+        assert file.read_bytes() == b"old"
+        assert (file == place) == isinstance(place, Path)
+    assert list(temporary.iterdir()) == []
+
+
+def test_no_copy_is_left_of_a_file_that_is_not_there(bucket: str, temporary: Path) -> None:
+    with pytest.raises(InputError, match="no such object"), at_hand(Address(f"{bucket}/nothing")):
+        pass
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_file_is_replaced_whole_and_only_at_the_end(place: Place, temporary: Path) -> None:
+    with replacing_at(place) as sink:
+        sink.write(b"much more")
+        sink.seek(0)
+        sink.truncate()
+        sink.write(b"new")
+        assert content(place) == b"old"
+    assert content(place) == b"new"
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, InputError("too many rows")])
+def test_what_fails_in_between_leaves_the_old_file(
+    place: Place, temporary: Path, failure: BaseException
+) -> None:
+    def write() -> None:
+        with replacing_at(place) as sink:
+            sink.write(b"new")
+            raise failure
+
+    with pytest.raises((KeyboardInterrupt, InputError)):
+        write()
+    assert content(place) == b"old"
+    assert list(temporary.iterdir()) == []
+
+
+def test_what_cannot_be_uploaded_leaves_no_copy(bucket: str, temporary: Path) -> None:
+    with pytest.raises(StorageError, match="nowhere"), replacing_at(Address("s3://nowhere/list.csv")) as sink:
+        sink.write(b"new")
+    assert list(temporary.iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from ml_sys.engine.places import place_of, replacing_at
+
+with replacing_at(place_of(sys.argv[1])) as sink:
+    sink.write(b"half")
+    sink.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_writer_leaves_the_old_file_and_the_next_one_removes_what_it_left(
+    bucket: str, temporary: Path
+) -> None:
+    s3.put(f"{bucket}/killed.csv", b"old")
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    argv = [sys.executable, "-c", KILLED, f"{bucket}/killed.csv"]
+    assert subprocess.run(argv, check=False, env=environment).returncode == -signal.SIGKILL
+    assert s3.get(f"{bucket}/killed.csv") == b"old"
+    assert any(one.name.startswith(SCRATCH) for one in temporary.iterdir())
+    with replacing_at(Address(f"{bucket}/killed.csv")) as sink:
+        sink.write(b"new")
+    assert s3.get(f"{bucket}/killed.csv") == b"new"
+    assert list(temporary.iterdir()) == []
