@@ -60,4 +60,8 @@ def without_keys(where: str) -> str:
     return where
 
 
-Where = Annotated[str, AfterValidator(without_keys)]
+def _kept(where: str) -> str:
+    return without_keys(where)
+
+
+Where = Annotated[str, AfterValidator(_kept)]
