@@ -80,7 +80,7 @@ def at_hand(place: Place) -> Iterator[Path]:
 
 @contextmanager
 def replacing_at(place: Place) -> Iterator[IO[bytes]]:
-    """Replace a file whole or not at all by what the block writes; see :func:`ml_sys.durable.replacing`.
+    """Replace a file whole or not at all by what the block writes; see `ml_sys.durable`.
 
     What goes to an address is written to a temporary folder first, and uploaded once it is whole.
     """
