@@ -307,6 +307,13 @@ def test_a_table_that_changes_between_its_header_and_its_rows_is_refused(bucket,
     FileSource().open(USAGE, there, USAGE_COLUMNS).close()
 
 
+def test_a_folder_of_folders_is_named(bucket):
+    s3.put(f"{bucket}/months/month=1/part.csv", b"id\n1\n")
+    with pytest.raises(InputError, match=rf"^{bucket}/months: .* folders in it") as caught:
+        FileSource().open(USAGE, f"{bucket}/months", {"id": "id"})
+    assert caught.value.hint == "name one of them"
+
+
 def test_a_damaged_table_is_named_by_its_address(bucket):
     s3.put(f"{bucket}/damaged.csv.gz", gzip.compress(b"id\n1\n" * 10_000)[:-20])
     s3.put(f"{bucket}/damaged.parquet", b"PAR1" * 10)

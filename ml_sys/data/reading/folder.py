@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_sys.data.reading.rows import Part, RawTable
@@ -34,7 +35,9 @@ def open_folder(
     shown = sorted(one for one in path.iterdir() if not one.name.startswith((".", "_")))
     files = [one for one in shown if one.is_file()]
     if shown and not files:
-        hint = f"name one of them, or a query: FROM {literal(str(path / '**' / '*.parquet'))}"
+        hint = "name one of them"
+        if isinstance(path, Path):
+            hint += f", or a query: FROM {literal(str(path / '**' / '*.parquet'))}"
         raise UnreadableFileError(path, "it has folders in it, and no files", hint=hint)
     if not files:
         raise UnreadableFileError(path, "the folder is empty", hint="name a file, or a folder with files")
