@@ -6,7 +6,7 @@ the one with the most actions and users is kept, because an export taken during 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +31,7 @@ LATER = "later than the export"
 UNFINISHED = "its period is not complete"
 
 _SORTABLE_BITS = 63
+_COLUMNS = ("company", "stamp", "measures", "lines")
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,7 @@ class UsageRows:
 
     def take(self, at: NDArray[np.integer[Any]]) -> UsageRows:
         """Return the rows at some positions."""
-        return UsageRows(
-            self.company.take(at),
-            self.stamp.take(at),
-            self.measures.take(at, axis=0),
-            self.lines.take(at),
-            self.digits,
-        )
+        return replace(self, **{name: getattr(self, name).take(at, axis=0) for name in _COLUMNS})
 
 
 @dataclass(frozen=True)
@@ -166,7 +161,7 @@ def join(batches: list[UsageRows], measures: UsageMeasures) -> UsageRows:
     while batches:
         batch = batches.pop()
         start = end - len(batch.stamp)
-        for name in ("company", "stamp", "measures", "lines"):
+        for name in _COLUMNS:
             getattr(joined, name)[start:end] = getattr(batch, name)
         end = start
     return joined
@@ -296,11 +291,10 @@ def _sorted(rows: UsageRows) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
 
 def _bad(rows: UsageRows, ids: list[str], reasons: list[str]) -> list[BadRow]:
     """Write rows as id, stamp and measures, whatever they looked like: their content made them bad."""
-    stamps = np.datetime_as_string(rows.stamp.astype("datetime64[us]"), unit="us").tolist()
-    stamps = [stamp.replace("T", " ") for stamp in stamps]
+    moments = np.datetime_as_string(rows.stamp.astype("datetime64[us]"), unit="us").tolist()
+    stamps = [moment.replace("T", " ") for moment in moments]
     numbers = rows.measures.tolist()
     if any(rows.digits):
-        per = [10**digits for digits in rows.digits]
-        numbers = [[f"{n / one:.15g}" for n, one in zip(row, per, strict=True)] for row in numbers]
+        numbers = [[f"{n / 10**at:.15g}" for n, at in zip(row, rows.digits, strict=True)] for row in numbers]
     raws = [",".join(map(str, (i, s, *v))) for i, s, v in zip(ids, stamps, numbers, strict=True)]
     return [BadRow(*entry) for entry in zip(rows.lines.tolist(), reasons, raws, strict=True)]
