@@ -246,7 +246,7 @@ def _amounts(rows: RawRows, name: str) -> Column:
     typed = rows.texts.columns[name] if isinstance(rows.texts, TypedTexts) else None
     if typed is None or not (pa.types.is_integer(typed.type) or pa.types.is_floating(typed.type)):
         return amounts(rows.texts[name])
-    values = typed.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    values = typed.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False) + 0.0  # zero has no sign
     endless = np.isinf(values)
     if not endless.any():
         return Column(values, None)
