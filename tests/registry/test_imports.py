@@ -22,7 +22,7 @@ from ml_sys.registry.loading import load_scorer, load_version
 from ml_sys.registry.store import Registry
 from ml_sys.registry.verification import verify
 from ml_sys.resolve import keep_out, resolve
-from ml_sys.settings import GateSettings, Settings
+from ml_sys.settings import Settings
 from tests.registry.forgery import forge
 
 EVIL = """
@@ -65,9 +65,9 @@ def with_extra(registry: Registry, path: str) -> None:
 
 USES: dict[str, Callable[[Registry], object]] = {
     "verify": lambda registry: next(one.found for one in verify(registry) if one.status == "failed"),
-    "promote": lambda registry: judge_version(
-        registry, "1.0.0", None, GateSettings(), 7, lambda _: None
-    ).criteria[0].found,
+    "promote": lambda registry: judge_version(registry, "1.0.0", None, Settings(), lambda _: None)
+    .criteria[0]
+    .found,
     "score and serve": lambda registry: load_scorer(registry, "1.0.0"),
     "load": lambda registry: load_version(registry, "1.0.0"),
     "evaluate": lambda registry: evaluate_version(registry, "1.0.0"),

@@ -24,7 +24,7 @@ from ml_sys.registry.judging import judge_version
 from ml_sys.registry.loading import judged, load_scorer, load_version
 from ml_sys.registry.store import Registry
 from ml_sys.registry.verification import verify
-from ml_sys.settings import GateSettings, loading
+from ml_sys.settings import Settings, loading
 from tests.model.files.test_boosters import as_file
 from tests.registry.forgery import forge
 from tests.registry.versions import add
@@ -95,7 +95,7 @@ def test_a_scorer_that_is_not_its_pipeline_passes_nothing_though_every_digest_an
     assert (finding.status, problem in finding.found) == ("failed", True)
     with pytest.raises(UnverifiedError, match=problem):
         evaluate_version(registry, "1.0.0")
-    verdict = judge_version(registry, "1.0.0", None, GateSettings(), 7, lambda _: None)
+    verdict = judge_version(registry, "1.0.0", None, Settings(), lambda _: None)
     assert not verdict.verified
     assert problem in verdict.criteria[0].found
     with pytest.raises(UnverifiedError, match=problem):  # which cannot be forced
