@@ -18,7 +18,7 @@ from ml_sys.features.rows import Different, leaders, together
 from ml_sys.scratch import scratch_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -98,7 +98,7 @@ class StoredDifferent(Different):
 
     def add(self, rows: Different) -> None:
         """Write rows behind those that are there, in memory or in files as they may be."""
-        self._append({name: self._numbered(name, rows.column(name)) for name in self.names()}, len(rows))
+        self._append(((name, self._numbered(name, rows.column(name))) for name in self.names()), len(rows))
         digests = np.concatenate([self.digests(), rows.digests()])
         self._know(digests, np.concatenate([self._exact, rows.exact_digests()]))
 
@@ -129,7 +129,7 @@ class StoredDifferent(Different):
         number[kept] = len(before) + np.arange(kept.size, dtype=np.int32)
         number = np.where(number < 0, number[leader], number)
         found = StoredDifferent(self.frame, self._levels_of)
-        found._append({name: self._cells(name, every)[kept] for name in self.names()}, kept.size)
+        found._append(((name, self._cells(name, every)[kept]) for name in self.names()), kept.size)
         found.files = [*before.files, *found.files]
         digests = np.concatenate([before.digests(), digest[kept]])
         found._know(digests, np.concatenate([before.exact_digests(), self._exact[kept]]))
@@ -140,12 +140,13 @@ class StoredDifferent(Different):
         self._digests = digests
         self._exact = digests if np.array_equal(exact, digests) else exact
 
-    def _append(self, columns: Mapping[str, NDArray[np.int32]], n_rows: int) -> None:
+    def _append(self, columns: Iterable[tuple[str, NDArray[np.int32]]], n_rows: int) -> None:
+        """Write columns behind what is there, one after the other, so that only one is in memory."""
         if not self.files:
             self.files = [(_Files(), 0)]
         [(files, before)] = self.files
         with storage_errors(files.folder):
-            for name, cells in columns.items():
+            for name, cells in columns:
                 with (files.folder / self._places[name]).open("ab") as file:
                     file.write(np.ascontiguousarray(cells).data)
         self.files = [(files, before + n_rows)]
