@@ -6,7 +6,7 @@ This type has neither id nor money nor conversion day, so none of them can reach
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ml_sys.features.attributes import Attributes
 from ml_sys.features.windows import UsageLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ml_sys.days import Period
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.form import Form
+
+R = TypeVar("R")
 
 
 class NotInSnapshotError(SnapshotError):
@@ -70,6 +72,9 @@ class Inputs(Protocol):
 
     def parts(self) -> Iterator[InputPart]:
         """Yield the entities in parts; each entity is in one part with all of its usage."""
+
+    def each(self, function: Callable[[InputPart], Iterable[R]], then: Callable[[R], object]) -> None:
+        """Hand on, in the order of the parts, all that a pure function makes of each."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +191,12 @@ class FeatureInputs:
     def parts(self) -> Iterator[InputPart]:
         """Yield all entities as one part."""
         yield InputPart(np.arange(self.n_companies, dtype=np.int32), self)
+
+    def each(self, function: Callable[[InputPart], Iterable[R]], then: Callable[[R], object]) -> None:
+        """Hand on all that a function makes of all entities; see :meth:`Inputs.each`."""
+        for part in self.parts():
+            for made in function(part):
+                then(made)
 
     def take(self, companies: NDArray[np.integer[Any]]) -> FeatureInputs:
         """Return the inputs of some entities, in the given order."""

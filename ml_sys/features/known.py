@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,15 +16,18 @@ from ml_sys.features.stored.rows import StoredPile, United
 from ml_sys.features.windows import BLOCK_COMPANIES, NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from ml_sys.features.compute import Columns, FeatureSpec
     from ml_sys.features.inputs import FeatureInputs, InputPart, Inputs
 
-# (Company, cutoff) pairs whose features are computed at a time, and of those that are chosen kept until they
-# are compared.
+    Ints = NDArray[np.int32]
+    Pairs = list[tuple[int, Ints]]  # cutoffs, and companies of each
+P = TypeVar("P")
+
+# (Company, cutoff) pairs whose features are computed at a time; chosen ones that are kept until compared.
 _BLOCK_ROWS, _CHOSEN_ROWS = 2**18, 2**16
 # In place of a row's number where no feature of the pair was computed.
 _UNKNOWN = -1
@@ -141,13 +145,15 @@ class KnownFeatures:
         """Return, for the same pairs, whether there was usage by then, and the scores of each simple rule."""
         missing = self._missing(cutoffs, self._rules)
         if missing.size:
-            shape = self.inputs.n_companies, missing.size
-            first, by_rule = np.empty(shape, dtype=np.int32), dict[str, Any]()
-            for part in self.inputs.parts():
-                first[part.companies], scores = rule_scores(part.inputs, missing)
+            first, by_rule = np.empty((self.inputs.n_companies, missing.size), np.int32), dict[str, Any]()
+
+            def keep(found: tuple[Ints, Ints, Mapping[str, Any]]) -> None:
+                companies, first[companies], scores = found
                 for name, score in scores.items():
-                    every = by_rule.setdefault(name, np.empty(shape, dtype=np.float32))
-                    every[part.companies] = score.reshape(-1, missing.size)
+                    every = by_rule.setdefault(name, np.empty(first.shape, dtype=np.float32))
+                    every[companies] = score.reshape(-1, missing.size)
+
+            self.inputs.each(partial(_rules, missing), keep)
             for number, cutoff in enumerate(missing):
                 told = {name: score[:, number].copy() for name, score in by_rule.items()}
                 self._rules[int(cutoff)] = (first[:, number] != NEVER, told)
@@ -162,16 +168,14 @@ class KnownFeatures:
         """Compute what is missing at some cutoffs; asking for them together is cheapest."""
         there = self._known[spec].whole if spec in self._known else {}
         missing = self._missing(cutoffs, there)
-        if not missing.size and spec in self._known:
+        if not missing.size:
+            if spec not in self._known:  # what the columns are is known from no row as well
+                pile = self._pile(spec)
+                pile.add(rows_of_part(next(self.inputs.parts()).inputs, missing, spec))
+                self._added(pile, spec)
             return
-        pile, places = self._pile(spec), []
-        for companies, block in self._blocks(missing.size) if missing.size else ():
-            pile.add(rows_of_part(block, missing, spec))
-            places.append(companies)
-        if not places:
-            pile.add(rows_of_part(next(self.inputs.parts()).inputs, missing, spec))
         by_cutoff = np.empty((missing.size, self.inputs.n_companies), dtype=np.int32)
-        for companies, number in zip(places, self._added(pile, spec), strict=False):
+        for companies, number in self._computed(partial(_features, missing, spec), spec):
             by_cutoff[:, companies] = number.reshape(-1, missing.size).T
         self._known[spec].whole.update(zip(missing.tolist(), by_cutoff, strict=True))
 
@@ -187,18 +191,26 @@ class KnownFeatures:
         if not missing:
             self.learn((), spec)
             return
-        pile, places = self._pile(spec), []
-        for part in self.inputs.parts():
-            for pairs, columns in _of_pairs(part, missing, spec):
-                pile.add(Rows.merged(pd.DataFrame(columns, copy=False)))
-                places += pairs
-        number = np.concatenate(self._added(pile, spec))
-        ends = np.cumsum([companies.size for _, companies in places])
         found = dict[int, Any]()
-        for (one, companies), mine in zip(places, np.split(number, ends[:-1]), strict=True):
-            found.setdefault(one, []).append((companies, mine))
+        for pairs, number in self._computed(partial(_features_of_pairs, missing, spec), spec):
+            ends = np.cumsum([companies.size for _, companies in pairs])
+            for (one, companies), mine in zip(pairs, np.split(number, ends[:-1]), strict=True):
+                found.setdefault(one, []).append((companies, mine))
         for one, learned in found.items():
             self._known[spec].add(one, *(np.concatenate(two) for two in zip(*learned, strict=True)))
+
+    def _computed(
+        self, function: Callable[[InputPart], Iterable[tuple[P, Rows]]], spec: FeatureSpec
+    ) -> Iterator[tuple[P, Ints]]:
+        """Compute rows part by part, and yield what each batch of them is of, and their numbers."""
+        pile, places = self._pile(spec), list[P]()
+
+        def keep(made: tuple[P, Rows]) -> None:
+            places.append(made[0])
+            pile.add(made[1])
+
+        self.inputs.each(function, keep)
+        yield from zip(places, self._added(pile, spec), strict=True)
 
     def _pile(self, spec: FeatureSpec) -> Pile:
         """Return a collection for rows that are not known yet."""
@@ -218,20 +230,7 @@ class KnownFeatures:
         return numbers
 
     def _missing(self, cutoffs: Any, known: Collection[int]) -> NDArray[np.int32]:
-        asked = {int(cutoff) for cutoff in cutoffs}
-        return np.array(sorted(asked - set(known)), dtype=np.int32)
-
-    def _blocks(self, n_cutoffs: int) -> Iterator[tuple[NDArray[np.int32], FeatureInputs]]:
-        """Cut the inputs into runs of companies; yield their positions among all, and their inputs."""
-        size = max(1, min(BLOCK_COMPANIES, _BLOCK_ROWS // max(n_cutoffs, 1)))
-        for part in self.inputs.parts():
-            start, every = 0, part.inputs
-            for usage in every.usage.blocks(size):
-                block = slice(start, start + usage.n_companies)
-                start = block.stop
-                attributes = every.attributes.take(block)
-                inputs = replace(every, usage=usage, attributes=attributes, since=every.since[block])
-                yield part.companies[block], inputs
+        return np.array(sorted({int(cutoff) for cutoff in cutoffs} - set(known)), dtype=np.int32)
 
 
 class _InMemory:
@@ -249,13 +248,28 @@ class _InMemory:
         return together(self._found, known)
 
 
-def _of_pairs(
-    part: InputPart, wanted: Sequence[tuple[int, NDArray[np.int32]]], spec: FeatureSpec
-) -> Iterator[tuple[list[tuple[int, NDArray[np.int32]]], Columns]]:
-    """Yield, of a part, companies by cutoff that are wanted, and their features, many pairs at a time."""
+def _rules(cutoffs: Ints, part: InputPart) -> Iterator[tuple[Ints, Ints, Mapping[str, Any]]]:
+    """Yield a part's companies, and what :func:`ml_sys.features.rules.rule_scores` says of them."""
+    yield part.companies, *rule_scores(part.inputs, cutoffs)
+
+
+def _features(cutoffs: Ints, spec: FeatureSpec, part: InputPart) -> Iterator[tuple[Ints, Rows]]:
+    """Yield a part's companies, some at a time, and their features at each cutoff."""
+    size = max(1, min(BLOCK_COMPANIES, _BLOCK_ROWS // max(cutoffs.size, 1)))
+    start, every = 0, part.inputs
+    for usage in every.usage.blocks(size):
+        block = slice(start, start + usage.n_companies)
+        start = block.stop
+        own = every.attributes.take(block)
+        inputs = replace(every, usage=usage, attributes=own, since=every.since[block])
+        yield part.companies[block], rows_of_part(inputs, cutoffs, spec)
+
+
+def _features_of_pairs(wanted: Pairs, spec: FeatureSpec, part: InputPart) -> Iterator[tuple[Pairs, Rows]]:
+    """Yield a part's companies by cutoff that are wanted, and their features, many pairs at a time."""
     local = part.local(np.concatenate([companies for _, companies in wanted]))
     ends = np.cumsum([companies.size for _, companies in wanted])
-    pairs: list[tuple[int, NDArray[np.int32]]] = []
+    pairs: Pairs = []
     found: list[Columns] = []
     for number, ((cutoff, companies), mine) in enumerate(
         zip(wanted, np.split(local, ends[:-1]), strict=True), start=1
@@ -267,7 +281,8 @@ def _of_pairs(
             found.append(feature_columns(part.inputs.take(mine[here]), at, spec))
         enough = sum(one.size for _, one in pairs) > _CHOSEN_ROWS or number == len(wanted)
         if pairs and enough:
-            yield pairs, {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+            columns = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+            yield pairs, Rows.merged(pd.DataFrame(columns, copy=False))
             pairs, found = [], []
 
 

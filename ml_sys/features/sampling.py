@@ -8,6 +8,7 @@ data grow, and a smaller sample is part of any larger one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ml_sys.features.inputs import FeatureInputs, Inputs
+    from ml_sys.features.inputs import FeatureInputs, InputPart, Inputs
     from ml_sys.features.windows import UsageLog
 
 # 2^64 divided by the golden ratio. A company that looks the same from one cutoff to the next moves on by it,
@@ -167,42 +168,66 @@ def draw(
     among : ndarray of shape (n_companies,), bool
         Companies whose rows may be drawn.
     """
-    moved = (cutoffs // how.step_days).astype(np.uint64) * _STEP
-    drawn = np.uint64((2**64 - 1) // how.one_in)
-    key = mixed(np.array([how.seed], dtype=np.uint64))
-    companies, columns, converts, others = [], [], [], 0
-    for whose, own, usage in _blocks(inputs):
-        prospect, label = labels(closed[whose], cutoffs, horizon_days, inputs.since[whose])
-        place = mixed((own ^ key)[:, None] ^ usage_digests(usage, cutoffs)) + moved
-        prospect &= among[whose][:, None]
-        chosen = prospect & (label | (place <= drawn))
-        others += int((prospect & ~label).sum())
-        rows, at = np.nonzero(chosen)
-        companies.append(whose[rows])
-        columns.append(at.astype(np.int32))
-        converts.append(label[rows, at])
+    found: list[tuple[Any, Any, Any, int]] = []
+    drawn = partial(_drawn, _Everyone(closed, inputs.since, among), cutoffs, horizon_days, how)
+    inputs.each(drawn, found.append)
+    companies, columns, converts, others = zip(*found, strict=True)
     company, column = np.concatenate(companies), np.concatenate(columns)
     order = np.lexsort((column, company))
-    return Sample(company[order], cutoffs[column[order]], np.concatenate(converts)[order], others)
+    return Sample(company[order], cutoffs[column[order]], np.concatenate(converts)[order], sum(others))
 
 
 def by_content(inputs: Inputs, closed: NDArray[np.int32], cutoff: int) -> NDArray[np.intp]:
     """Return the companies in an order that depends on their content at a cutoff, not on their ids."""
     at = np.array([cutoff], dtype=np.int32)
     content = np.empty(closed.size, dtype=np.uint64)
-    for whose, own, usage in _blocks(inputs):
-        content[whose] = mixed(own ^ usage_digests(usage, at)[:, 0])
+
+    def keep(found: tuple[NDArray[np.int32], NDArray[np.uint64]]) -> None:
+        content[found[0]] = found[1]
+
+    inputs.each(partial(_contents, at), keep)
     return np.lexsort((closed, content))
 
 
-def _blocks(inputs: Inputs) -> Iterator[tuple[NDArray[np.int32], NDArray[np.uint64], UsageLog]]:
+@dataclass(frozen=True)
+class _Everyone:
+    """What labels and draws depend on, of all companies; see :func:`draw`."""
+
+    closed: NDArray[np.int32]
+    since: NDArray[np.int32]
+    among: NDArray[np.bool_]
+
+
+def _drawn(
+    every: _Everyone, cutoffs: NDArray[np.int32], horizon_days: int, how: Draws, part: InputPart
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_], int]]:
+    """Yield companies, places of cutoffs and labels of rows that are drawn, and how many others there are."""
+    moved = (cutoffs // how.step_days).astype(np.uint64) * _STEP
+    drawn = np.uint64((2**64 - 1) // how.one_in)
+    key = mixed(np.array([how.seed], dtype=np.uint64))
+    for whose, own, usage in _blocks(part):
+        prospect, label = labels(every.closed[whose], cutoffs, horizon_days, every.since[whose])
+        place = mixed((own ^ key)[:, None] ^ usage_digests(usage, cutoffs)) + moved
+        prospect &= every.among[whose][:, None]
+        rows, at = np.nonzero(prospect & (label | (place <= drawn)))
+        yield whose[rows], at.astype(np.int32), label[rows, at], int((prospect & ~label).sum())
+
+
+def _contents(
+    cutoff: NDArray[np.int32], part: InputPart
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.uint64]]]:
+    """Yield companies, and a digest of what each looked like at a cutoff."""
+    for whose, own, usage in _blocks(part):
+        yield whose, mixed(own ^ usage_digests(usage, cutoff)[:, 0])
+
+
+def _blocks(part: InputPart) -> Iterator[tuple[NDArray[np.int32], NDArray[np.uint64], UsageLog]]:
     """Yield companies in blocks: positions among all, digests of their attributes, their usage."""
-    for part in inputs.parts():
-        own, start = _entity_digests(part.inputs), 0
-        for usage in part.inputs.usage.blocks(BLOCK_COMPANIES):
-            block = slice(start, start + usage.n_companies)
-            start = block.stop
-            yield part.companies[block], own[block], usage
+    own, start = _entity_digests(part.inputs), 0
+    for usage in part.inputs.usage.blocks(BLOCK_COMPANIES):
+        block = slice(start, start + usage.n_companies)
+        start = block.stop
+        yield part.companies[block], own[block], usage
 
 
 def _entity_digests(inputs: FeatureInputs) -> NDArray[np.uint64]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.data.snapshot import Snapshot
+    from ml_sys.engine.mapping import Engine
     from ml_sys.engine.storage import Storage
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.features.inputs import Inputs
@@ -60,14 +61,15 @@ class Source:
     timeline: Timeline
 
     @classmethod
-    def of(cls, snapshot: Snapshot | Outline, settings: Settings) -> Source:
+    def of(cls, snapshot: Snapshot | Outline, settings: Settings, engine: Engine | None = None) -> Source:
         """Take a snapshot apart under the settings' meaning of a usage row and of the label.
 
-        The usage of one that is an outline is read part by part, whenever it is asked for.
+        The usage of one that is an outline is read part by part, whenever it is asked for: by workers of the
+        engine, if one is given.
         """
         spec, horizon = spec_from(settings, snapshot.form), settings.label.horizon_days
         inputs: Inputs = (
-            StoredInputs.of(snapshot, spec)
+            StoredInputs.of(snapshot, spec, engine)
             if isinstance(snapshot, Outline)
             else FeatureInputs.from_snapshot(snapshot, spec)
         )

@@ -23,8 +23,9 @@ from ml_sys.data import snapshot as snapshots
 from ml_sys.engine.mapping import Engine
 from ml_sys.errors import ExitCode
 from ml_sys.jobs.outcomes.shadow import made_again
+from ml_sys.model.files.layout import BOOSTER, HOLDOUT, METRICS, PIPELINE, SCORER
 from ml_sys.registry.loading import load_scorer
-from ml_sys.registry.store import Registry
+from ml_sys.registry.store import MODELS, Registry
 from ml_sys.text import date_of
 from tests import made
 
@@ -37,6 +38,11 @@ QUICKLY = [
     f"--set={one}"
     for one in ("bootstrap.resamples=20", "gate.resamples=100", "gate.min_positives=1", "seed=3", "threads=1")
 ]
+# Some rows are drawn to learn from; trees are grown by the one who asks.
+SAMPLED = [
+    f"--set={one}"
+    for one in ("panel.max_rows=900", "panel.negatives_per_positive=4", "model.trees=2", "report.seeds=0")
+]
 # Every command that has parts worked on, in an order in which each finds what it needs.
 COMMANDS = (
     "promote 1.0.0 --force --reason first",
@@ -48,7 +54,7 @@ COMMANDS = (
 )
 PHASES = {
     "_rules", "_probabilities", "_scored", "_arrived", "_found_again", "_recent", "_lists_of_part",
-    "score_part", "_rule_scores",
+    "score_part", "_rule_scores", "_drawn", "_features", "_features_of_pairs",
 }  # fmt: skip
 
 
@@ -91,7 +97,7 @@ def killing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
+        n_workers=3, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
     ) as here:
         yield here.scheduler_address
 
@@ -128,6 +134,14 @@ def test_a_worker_that_is_killed_in_any_phase_changes_no_byte(
             assert done.returncode in {0, ExitCode.ALARM, ExitCode.GATE_REFUSED}, done.stderr
             said.append(told(done.stdout, place))
         assert said[0] == said[1], command
+    for place, more in zip(places, ((), cluster), strict=True):
+        done = mlsys("train", "--quick", *QUICKLY, *SAMPLED, *more, artifacts=place)
+        assert done.returncode == 0, done.stderr
+    new = {max((place / MODELS).iterdir(), key=lambda one: one.stat().st_ctime).name for place in places}
+    assert len(new) == 1
+    for name in (BOOSTER, PIPELINE, HOLDOUT, SCORER, METRICS):
+        files = [(place / MODELS / min(new) / name).read_bytes() for place in places]
+        assert files[0] == files[1], name
     assert killing == PHASES
     alone, there = ((place / "list.csv").read_bytes() for place in places)
     assert alone == there

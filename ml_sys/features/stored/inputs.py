@@ -9,7 +9,8 @@ from __future__ import annotations
 import weakref
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from ml_sys.features.windows import NEVER, UsageLog
 from ml_sys.scratch import scratch_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
     from ml_sys.data.parts.outline import Outline
     from ml_sys.data.parts.parted import Parts
     from ml_sys.days import Period
+    from ml_sys.engine.mapping import Engine
     from ml_sys.engine.storage import Storage
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.form import Form
+
+R = TypeVar("R")
 
 # Usage rows that are read at a time: some hundred megabytes, and computing is not all beginnings and ends.
 ROWS_AT_ONCE = 4_000_000
@@ -116,6 +120,8 @@ class StoredInputs:
         The source of the usage.
     spec : FeatureSpec
         With the form and the period to read it by.
+    engine : Engine, optional
+        Where what can be made of one part is made; by default here, of one after the other.
     """
 
     stored: Parts
@@ -123,17 +129,18 @@ class StoredInputs:
     attributes: Attributes
     since: NDArray[np.int32]
     first: NDArray[np.int32]
+    engine: Engine | None = field(default=None, repr=False, compare=False)
     _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
 
     @classmethod
-    def of(cls, outline: Outline, spec: FeatureSpec) -> StoredInputs:
+    def of(cls, outline: Outline, spec: FeatureSpec, engine: Engine | None = None) -> StoredInputs:
         """Take only the inputs of a model's features from a snapshot."""
         first = outline.first_stamp
         there = first != NEVER
         day = np.full(first.size, NEVER, dtype=np.int32)
         day[there] = spec.period.complete_on(first[there])
         attributes = Attributes.from_companies(outline.companies, spec.form.attributes)
-        return cls(outline.parts, spec, attributes, outline.since, day)
+        return cls(outline.parts, spec, attributes, outline.since, day, engine)
 
     @property
     def form(self) -> Form:
@@ -177,7 +184,39 @@ class StoredInputs:
 
     def shared(self, storage: Storage | None) -> StoredInputs:
         """Return the same inputs for workers elsewhere; see :meth:`ml_sys.data.snapshot.Parts.shared`."""
-        return replace(self, stored=self.stored.shared(storage), _kept=_Kept())
+        return replace(self, stored=self.stored.shared(storage), engine=None, _kept=_Kept())
+
+    def each(self, function: Callable[[InputPart], Iterable[R]], then: Callable[[R], object]) -> None:
+        """Hand on what a function makes of each part; see :meth:`ml_sys.features.inputs.Inputs.each`.
+
+        Raises
+        ------
+        SnapshotError
+            As :meth:`parts`.
+        EngineError
+            If the engine's workers cannot do it.
+        """
+        if self.engine is None:
+            for part in self.parts():
+                for made in function(part):
+                    then(made)
+            return
+        waiting, done = dict[int, list[R]](), 0
+
+        def in_turn(number: int, found: list[R]) -> None:
+            nonlocal done
+            waiting[number] = found
+            while done in waiting:
+                for made in waiting.pop(done):
+                    then(made)
+                done += 1
+
+        there = self.shared(self.engine.storage)
+        self.engine.each(partial(there.made, function), self._together(), in_turn)
+
+    def made(self, function: Callable[[InputPart], Iterable[R]], numbers: tuple[int, ...]) -> list[R]:
+        """Return all that a function makes of some parts, read for it alone."""
+        return list(function(self._read(numbers)))
 
     def _together(self) -> list[tuple[int, ...]]:
         """Return the groups of parts to read at a time."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ml_sys.engine.mapping import Engine
 from ml_sys.errors import UsageError
+from ml_sys.experiments.cache import own_code
 from ml_sys.metrics.holdout import Evaluation, evaluate_holdout
 from ml_sys.model.split import Source, TrainingPart, split
 from ml_sys.model.train import FitReport, FittedModel, fit_model
@@ -67,7 +69,13 @@ def fit_snapshot(snapshot: Snapshot | Outline, settings: Settings, on_step: OnSt
         If trees are to be grown on a cluster, but the settings name none or an estimator that cannot.
     """
     check_distributed(settings)
-    source = Source.of(snapshot, settings)
+    engine = Engine.of(settings.engine, partial(own_code, settings))
+    with engine.held():
+        return _fitted(snapshot, settings, None if engine.kind == "local" else engine, on_step)
+
+
+def _fitted(snapshot: Snapshot | Outline, settings: Settings, engine: Engine | None, on_step: OnStep) -> Fit:
+    source = Source.of(snapshot, settings, engine)
     spec = source.spec(settings)
     on_step("computing features")
     part, holdout = split(source, spec, settings)

@@ -7,15 +7,17 @@ import pickle
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from ml_sys.data.snapshot import Outline, Snapshot
+from ml_sys.engine.mapping import Engine
 from ml_sys.engine.storage import Storage
 from ml_sys.errors import EngineError
 from ml_sys.features.panel import Panel
@@ -82,6 +84,31 @@ def test_the_rows_that_are_learnt_from_and_held_out_are_those_of_the_whole(
     assert_same(expected[0].train, again[0].train)
     assert_same(expected[1], again[1])
     assert later_usage_deleted(parted.inputs, spec, theirs.train, held).status == "passed"
+
+
+class Backwards(Engine):
+    """Workers elsewhere, of which the last is done first."""
+
+    def each(self, function: Any, partitions: Sequence[Any], on_done: Callable[[int, Any], object]) -> None:
+        for number in reversed(range(len(partitions))):
+            sent, part = pickle.loads(pickle.dumps((function, partitions[number])))  # noqa: S301 - own
+            on_done(number, pickle.loads(pickle.dumps(sent(part))))  # noqa: S301 - own
+
+
+def test_workers_make_the_same_rows_in_whichever_order_they_are_done(
+    outline: Opens, cheap_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ml_sys.features.stored.inputs.ROWS_AT_ONCE", 1)  # each part is a task
+    settings = changed(cheap_settings, panel={**SAMPLED, "kind": "snapshot"})
+    made = []
+    for engine in (None, Backwards()):
+        source = Source.of(outline(16), settings, engine)
+        made.append(split(source, spec_from(settings, source.inputs.form), settings))
+        monkeypatch.setattr(StoredInputs, "parts", None)  # from now on nothing is read here
+    (part, holdout), (theirs, held) = made
+    assert_same(part.train, theirs.train)
+    assert_same(part.validation, theirs.validation)
+    assert_same(holdout, held)
 
 
 def test_companies_are_ordered_by_what_they_look_like_in_however_many_parts(
