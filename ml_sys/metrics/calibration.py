@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from ml_sys.metrics.ranking import CumulatedRanking, ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -237,17 +238,17 @@ def confusions(outcomes: Outcomes, threshold: float, depths: Sequence[int]) -> t
     )
 
 
-def bin_shares(score: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the share of each row that falls into each of ten bins with equally many rows, best score first.
+def bin_shares(score: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+    """Yield the share of each row that falls into each of ten bins with equally many rows, best score first.
 
-    Equal scores share their places. Shape (n_rows, 10); each row's shares add up to 1.
+    Equal scores share their places. Each is of shape (n_rows,); each row's shares add up to 1.
     """
     _, group, size = np.unique(-score, return_inverse=True, return_counts=True)
     end = np.cumsum(size)
     edges = np.linspace(0, score.size, CALIBRATION_BINS + 1)
-    first, last = np.maximum((end - size)[:, None], edges[:-1]), np.minimum(end[:, None], edges[1:])
-    shares: NDArray[np.float64] = (np.maximum(last - first, 0.0) / size[:, None])[group]
-    return shares
+    for low, high in pairwise(edges):
+        inside = np.minimum(end, high) - np.maximum(end - size, low)
+        yield (np.maximum(inside, 0.0) / size)[group]
 
 
 def _bin(score: NDArray[np.float64], label: NDArray[np.bool_], z: float) -> CalibrationBin:

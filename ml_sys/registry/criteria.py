@@ -226,7 +226,7 @@ def _relative_calibration_error(outcomes: Outcomes, settings: GateSettings, seed
     _, cluster = np.unique(outcomes.company, return_inverse=True)
     gap, n_clusters = outcomes.score - outcomes.label, int(cluster.max()) + 1
     shares = bin_shares(outcomes.score)
-    gaps = np.column_stack([np.bincount(cluster, gap * share, n_clusters) for share in shares.T])
+    gaps = np.column_stack([np.bincount(cluster, gap * share, n_clusters) for share in shares])
     observed = np.bincount(cluster, outcomes.label, n_clusters)
 
     def errors(counts: Weights) -> Values:

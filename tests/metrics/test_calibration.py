@@ -200,7 +200,7 @@ def test_shares_of_bins_are_those_of_rows_laid_out_one_by_one(rows: list[tuple[f
         ]
         for one in score
     ]
-    np.testing.assert_allclose(bin_shares(np.array(score)), expected, atol=1e-12)
+    np.testing.assert_allclose(np.stack([*bin_shares(np.array(score))], axis=1), expected, atol=1e-12)
 
 
 @given(SMALL, st.sampled_from([1.0, 2.5]))

@@ -226,7 +226,7 @@ def test_chance_ranks_at_the_rate_of_conversions() -> None:
 
 @given(rows=outcomes())
 def test_bins_hold_equally_many_rows_and_have_the_calibration_error_between_them(rows: Outcomes) -> None:
-    shares = bin_shares(rows.score)
+    shares = np.stack([*bin_shares(rows.score)], axis=1)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
     np.testing.assert_allclose(shares.sum(axis=0), rows.score.size / 10)
     error = np.abs((rows.score - rows.label) @ shares).sum() / rows.score.size
@@ -269,7 +269,7 @@ def test_rows_taken_keep_what_they_stand_for() -> None:
 
 
 def test_the_first_bin_holds_the_best_scores_and_equals_share_their_places() -> None:
-    shares = bin_shares(np.array([0.1, 0.9, *[0.5] * 8]))
+    shares = np.stack([*bin_shares(np.array([0.1, 0.9, *[0.5] * 8]))], axis=1)
     assert shares[1].tolist() == [1, *[0] * 9]
     assert shares[0].tolist() == [*[0] * 9, 1]
     assert shares[2] == pytest.approx([0, *[1 / 8] * 8, 0])
