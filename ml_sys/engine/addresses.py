@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
 
 BLOCK_BYTES = 8 << 20  # read at a time, as each request takes a while
+# What file systems raise: also for a bad address, a missing package, and where Arrow was built without one.
+_REFUSALS = (OSError, ValueError, ImportError, NotImplementedError)
 _BUCKETS = ("s3", "gs", "gcs")
 _AGAIN = "run the same command again, once nothing writes there"
 _HINT = "check the address, and the keys and the endpoint in the environment"
@@ -181,7 +183,7 @@ class Address:
                 destination_filesystem=files,
                 chunk_size=BLOCK_BYTES,
             )
-        except (OSError, ValueError, ImportError, NotImplementedError) as error:
+        except _REFUSALS as error:
             said = _said(error)
             raise StorageError(
                 f"{self}: cannot be written: {said}", hint=_hint_for(said, error) or _HINT
@@ -239,7 +241,7 @@ class Address:
         except FileNotFoundError as error:
             gone = "it was removed while it was read" if self._seen else "there is no such object"
             raise UnreadableFileError(self.text, gone, hint=_AGAIN if self._seen else _HINT) from error
-        except (OSError, ValueError, ImportError, NotImplementedError) as error:
+        except _REFUSALS as error:
             said = _said(error)
             raise UnreadableFileError(self.text, said, hint=_hint_for(said, error) or _HINT) from error
 
