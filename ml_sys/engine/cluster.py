@@ -28,8 +28,9 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 _SECONDS = 10
-# Between two looks at what is done, and at whether there are workers; seconds that one is waited for.
-_SOON, _LOOK, _PATIENCE = 0.01, 10, 60
+# Between two looks at what is done, and at whether there are workers; seconds that one is waited for, and
+# between two tries of what one died over.
+_SOON, _LOOK, _PATIENCE, _AGAIN = 0.01, 10, 60, 0.5
 # What the workers of a cluster on this machine write goes into a folder whose name begins so.
 _SCRATCH = "mlsys-dask"
 # Of the pages that Dask shows of itself: any that is free, and for this machine alone.
@@ -68,14 +69,18 @@ class Cluster:
         Raises
         ------
         EngineError
-            If a worker has no mlsys or other code, or there is none.
+            If a worker has no mlsys or other code, or there is none for long.
         """
-        self._refuse_other_versions()
-        found = self.workers()
-        if not found:
-            raise _no_worker()
-        self.client.run(same_code, dict, code_here(dict), workers=found)
-        return found
+
+        def check() -> list[str]:
+            self._refuse_other_versions()
+            found = self.workers()
+            if not found:
+                raise LostWorkerError("none is left")
+            self.client.run(same_code, dict, code_here(dict), workers=found)
+            return found
+
+        return self._by_workers(check)
 
     def run(
         self,
@@ -92,9 +97,9 @@ class Cluster:
         Raises
         ------
         EngineError
-            If a worker has no mlsys or other code, or if one task has killed several.
+            If a worker has no mlsys or other code, none is there for long, or one task has killed several.
         LostWorkerError
-            If the function is lost, or a worker while it is sent.
+            If the function is lost.
         """
         from distributed import KilledWorker
 
@@ -111,10 +116,7 @@ class Cluster:
                     self.workers()  # or is it the scheduler that is lost
                     raise LostWorkerError(str(cancelled)) from cancelled
                 except KilledWorker as killed:
-                    raise EngineError(
-                        "several workers died over the same task",
-                        hint="most likely memory is short: give the workers more, or fewer threads each",
-                    ) from killed
+                    raise _dying() from killed
                 yield futures[future], result
                 future.release()
         finally:
@@ -123,17 +125,35 @@ class Cluster:
 
     def _sent(self, function: Callable[[P], R]) -> Future[Any]:
         """Send a function to all workers, once none is known to be without mlsys."""
-        self._refuse_other_versions()
-        try:
+
+        def send() -> Future[Any]:
+            self._refuse_other_versions()
             if not self._used:  # a command that was killed may have left some
                 self.client.run(clear_kept, on_error="ignore")
             self._used = True
-            found: Future[Any] = self.client.scatter(function, broadcast=True, hash=False, timeout=_PATIENCE)
-        except _SILENT as error:  # also where a worker dies meanwhile
-            if not self.workers():
-                raise _no_worker() from error
-            raise LostWorkerError(str(error)) from error
-        return found
+            sent: Future[Any] = self.client.scatter(function, broadcast=True, hash=False, timeout=_PATIENCE)
+            return sent
+
+        return self._by_workers(send)
+
+    def _by_workers(self, step: Callable[[], R]) -> R:
+        """Do what takes a worker, and do it again where one dies over it: others come, or the same anew.
+
+        Raises
+        ------
+        EngineError
+            If the scheduler is gone, none comes for long, or each that does dies over this.
+        """
+        began = time.monotonic()
+        while True:
+            try:
+                self.client.wait_for_workers(1, timeout=_PATIENCE)
+                return step()
+            except (*_SILENT, LostWorkerError) as error:
+                there = self.workers()
+                if time.monotonic() > began + _PATIENCE:
+                    raise (_dying() if there else _no_worker()) from error
+            time.sleep(_AGAIN)
 
     def _done(self, futures: Iterable[Future[Any]]) -> Iterator[Future[Any]]:
         """Yield what is done as it comes; give up where no worker is there for long."""
@@ -262,6 +282,13 @@ def _no_worker() -> EngineError:
     return EngineError(
         "the Dask cluster has no worker any more",
         hint="start one by `dask worker`, and run the command again",
+    )
+
+
+def _dying() -> EngineError:
+    return EngineError(
+        "several workers died over the same task",
+        hint="most likely memory is short: give the workers more, or fewer threads each",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -123,6 +124,31 @@ def test_the_only_process_is_killed_and_its_successor_does_what_is_left(tmp_path
     assert dict(os.environ) == before, (
         "what Dask sets for its workers, such as one thread, holds here as well"
     )
+
+
+@pytest.mark.slow  # starts processes, again and again
+def test_workers_that_die_while_they_are_sent_the_work_are_waited_for(tmp_path: Path) -> None:
+    task = partial(tasks.beside, tasks.Deadly(tmp_path, times=4))
+    assert Engine("dask", workers=1).map(task, range(3)) == [0, 1, 2]
+    assert len(tasks.runs(tmp_path, os.getpid())) == 4
+
+
+@pytest.mark.slow  # starts processes
+def test_a_worker_that_has_just_died_is_waited_for_before_trees_are_grown() -> None:
+    with Engine("dask", workers=1).cluster() as held:
+        os.kill(*held.client.run(os.getpid).values(), signal.SIGKILL)
+        assert len(held.checked_workers()) == 1
+
+
+@pytest.mark.slow  # starts processes, again and again
+def test_workers_that_die_over_what_they_are_sent_each_time_end_the_work_with_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_PATIENCE", 3)
+    task = partial(tasks.beside, tasks.Deadly(tmp_path, times=1000))
+    with pytest.raises(EngineError, match=r"no worker any more|die") as caught:
+        Engine("dask", workers=1).map(task, range(3))
+    assert caught.value.hint
 
 
 @pytest.mark.slow  # starts processes, again and again
