@@ -151,7 +151,8 @@ class Writing:
         self._write(pa.table(told), names_of(COMPANIES, len(self._sizes))[number])
         self._write(_without_nulls(pa.table(counted)), names_of(USAGE, len(self._sizes))[number], **encoding)
         self._sizes[number] = n_companies, len(usage.stamp)
-        self._buckets += bucket_digests(companies, part.buckets, usage, counts)
+        ours = np.unique(part.buckets)  # written, not added up: threads would undo each other's sums
+        self._buckets[ours] = bucket_digests(companies, part.buckets, usage, counts)[ours]
 
     def finish(self, content: Content, told: Told) -> tuple[Path, bool]:
         """Give the snapshot its name, unless it exists already, and make it the latest.

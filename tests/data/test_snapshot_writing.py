@@ -13,14 +13,22 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
 from ml_sys.data import snapshot
 from ml_sys.data.parts import overflow
+from ml_sys.data.parts.buckets import buckets_of
+from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.schema import USAGE
+from ml_sys.data.snapshot_id import Content
+from ml_sys.data.snapshot_writing import SnapshotPart, Told, writing
+from ml_sys.data.usage import UsageRows
 from ml_sys.errors import SnapshotError, StorageError
-from tests.data.tables import Tables, usage_row
+from ml_sys.settings.description import default_form
+from tests.data.tables import MEASURES, NOW, Tables, companies_of, usage_row
 from tests.test_durable import largest_file
 
 
@@ -41,6 +49,21 @@ def test_a_damaged_snapshot_is_replaced_when_the_same_input_comes_again(tables: 
 def test_files_of_usage_say_that_no_value_is_missing(tables: Tables) -> None:
     schema = pq.read_schema(tables.ingest().path / snapshot.USAGE)
     assert [field.name for field in schema if field.nullable] == []
+
+
+def test_a_part_that_is_written_again_counts_once(tmp_path: Path) -> None:
+    def stored(times: int) -> str:
+        companies = companies_of(pd.DataFrame({"id": ["a", "b"], "industry": ["x", None]}))
+        everyone = np.arange(2, dtype=np.int32)
+        usage = UsageRows(everyone, np.array([7, 9]), np.ones((2, len(MEASURES)), np.int32), everyone)
+        part = SnapshotPart(companies.part(everyone), everyone, buckets_of(companies.ids), usage)
+        content = Content(companies, Quarantine().to_table(), 100, default_form())
+        with writing(tmp_path, 1) as begun:
+            for _ in range(times):
+                begun.add(0, part, content.form)
+            return begun.finish(content, Told({}, {}, NOW))[0].name
+
+    assert stored(2) == stored(1)
 
 
 def test_what_a_dead_process_left_is_ignored_and_removed_by_the_next_ingest(tables: Tables) -> None:
