@@ -133,7 +133,9 @@ class EventLog:
         ids : pyarrow.StringArray
             Of the entities, by position.
         """
-        says = ", ".join(["moment", "kind", *self.amounts, "coalesce(\"user\"::VARCHAR, '')", "line"])
+        # The same line of two files has the same content: all entities of its user have to keep the same one.
+        tied = ["line", "source_row"]
+        says = ", ".join(["moment", "kind", *self.amounts, "coalesce(\"user\"::VARCHAR, '')", *tied])
         self.run(
             "CREATE OR REPLACE TEMP TABLE repeated AS SELECT entity, event_id FROM event "
             "WHERE event_id <> '' GROUP BY entity, event_id HAVING count(*) > 1"

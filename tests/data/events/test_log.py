@@ -79,6 +79,21 @@ def test_an_event_of_two_entities_is_one_line():
         assert len(list(log.take_out(MONDAY, MONDAY, "later", IDS))) == 1
 
 
+def test_of_the_same_line_of_two_files_all_entities_keep_the_same_one():
+    n = 2000
+    batch = Batch(
+        np.tile(np.array([0, 1], np.int32), n),
+        np.zeros(2 * n, np.int64),
+        np.zeros((2 * n, 0), np.int64),
+        np.repeat(np.arange(n), 2),
+        event_ids=pa.array(np.repeat(np.arange(n), 2).astype(str)),
+    )
+    with EventLog(0) as log:
+        log.add([batch, batch])
+        assert len(list(log.merge_repeated(IDS))) == n
+        assert lines(log) == n
+
+
 def test_events_of_days_that_do_not_count_are_taken_out_and_returned():
     rows = [event(), event(day=MONDAY + 7, kind="new"), event(day=MONDAY + 13, kind="new")]
     with EventLog(2) as log:
