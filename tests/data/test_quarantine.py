@@ -72,7 +72,7 @@ def test_the_order_of_rows_that_say_the_same_is_that_of_their_lines() -> None:
     assert kept.to_table()["line"].to_pylist() == [3, 7, 9]
 
 
-@pytest.mark.parametrize("most", [0, 3, 5, 100])
+@pytest.mark.parametrize("most", [0, 3, 5, 9, 100])
 def test_rows_beyond_those_in_memory_come_out_in_the_order_of_all(most: int) -> None:
     def filled(kept: Quarantine) -> Quarantine:
         for at, (table, reason, raw) in enumerate(product(("usage", "paid"), ("late", "é", "Z"), ("b", "a"))):

@@ -180,7 +180,7 @@ def test_tables_lie_side_by_side_and_what_one_does_not_say_is_zero() -> None:
         for names in (("clicks",), ("hours", "people"))
     )
     of_clicks = UsageRows(
-        np.array([0, 2], np.int32), np.array([5, 5]), np.array([[7], [8]]), np.array([2, 3]), ()
+        np.array([0, 2], np.int32), np.array([5, 5]), np.array([[7], [70_000]]), np.array([2, 3]), ()
     )
     of_others = UsageRows(
         np.array([0, 0, 1], np.int32),
@@ -191,7 +191,7 @@ def test_tables_lie_side_by_side_and_what_one_does_not_say_is_zero() -> None:
     )
     both = united([(of_clicks, clicks), (of_others, others)], form)
     told = list(zip(both.company.tolist(), both.stamp.tolist(), both.measures.tolist(), strict=True))
-    assert told == [(0, 4, [0, 10, 1]), (0, 5, [7, 20, 2]), (1, 5, [0, 30, 3]), (2, 5, [8, 0, 0])]
+    assert told == [(0, 4, [0, 10, 1]), (0, 5, [7, 20, 2]), (1, 5, [0, 30, 3]), (2, 5, [70_000, 0, 0])]
     alone = united([(of_clicks, clicks)], form)
-    assert alone.measures.tolist() == [[7, 0, 0], [8, 0, 0]]
+    assert alone.measures.tolist() == [[7, 0, 0], [70_000, 0, 0]]
     assert alone.digits == both.digits == (0, 2, 0)

@@ -84,7 +84,8 @@ class Texts:
 
 def narrow(column: NDArray[Any]) -> NDArray[Any]:
     """Hold numbers in fewer bytes, if none changes by it."""
-    if column.dtype == np.int64 and len(column) and abs(column).max() <= np.iinfo(np.int32).max:
+    held = np.iinfo(np.int32)
+    if column.dtype == np.int64 and len(column) and held.min <= column.min() and column.max() <= held.max:
         return column.astype(np.int32)
     if column.dtype == np.float64:
         with np.errstate(over="ignore"):

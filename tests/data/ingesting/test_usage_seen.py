@@ -33,8 +33,9 @@ def test_any_measure_makes_a_company_active_however_many_there_are_and_however_n
         counts = np.zeros((3, width), dtype)
         counts[1, measure] = 1
         days = np.array([5, 6, 7])
-        usage = UsageRows(np.zeros(3, np.int32), days * DAY_MICROSECONDS, counts, days)
-        assert UsageSeen.of(usage, 2).active_from.tolist() == [6, NEVER_ACTIVE]
+        for laid in (counts, np.asfortranarray(counts)):
+            usage = UsageRows(np.zeros(3, np.int32), days * DAY_MICROSECONDS, laid, days)
+            assert UsageSeen.of(usage, 2).active_from.tolist() == [6, NEVER_ACTIVE]
 
 
 def test_parts_are_put_together_by_the_positions_of_their_companies() -> None:
