@@ -33,7 +33,11 @@ def test_numbers_take_four_bytes_where_these_hold_each_of_them(values: list[floa
 
 
 @pytest.mark.parametrize(
-    ("line", "kind"), [(MOST, np.int32), (MOST + 1, np.int64), (-MOST, np.int32), (LEAST - 1, np.int64)]
+    ("line", "kind"),
+    [
+        *((MOST, np.int32), (MOST + 1, np.int64), (-MOST, np.int32), (LEAST - 1, np.int64)),
+        (np.iinfo(np.int64).min, np.int64),
+    ],
 )
 def test_lines_take_four_bytes_where_these_hold_each_of_them(line: int, kind: type) -> None:
     held = narrow(np.array([1, line]))
@@ -95,7 +99,7 @@ def test_some_companies_are_stored_in_the_order_and_the_types_of_the_form() -> N
         {
             "id": ["a", "b", "c"],
             "converted_on": np.int32([5, NEVER_CLOSED, 7]),
-            "value": [1.5, np.nan, 0.1],
+            "value": [1.5, np.nan, 2.5],
             "since": np.int32([1, 2, 3]),
             "rank": [np.nan, np.inf, 3],
             "trade": ["x", None, "y"],
@@ -106,7 +110,7 @@ def test_some_companies_are_stored_in_the_order_and_the_types_of_the_form() -> N
     assert list(found) == list(frame)
     assert [found[name].tolist() for name in ("converted_on", "since")] == [[5, 7], [1, 3]]
     assert [str(found[name].dtype) for name in ("value", "since", "rank")] == ["float64", "int32", "float64"]
-    assert (found["value"].tolist(), found["trade"].to_pylist()) == ([1.5, 0.1], ["x", "y"])
+    assert (found["value"].tolist(), found["trade"].to_pylist()) == ([1.5, 2.5], ["x", "y"])
     assert companies.is_blank("trade").tolist() == [False, True, False]
     assert companies.is_blank("rank").tolist() == [True, False, False]
     assert len(companies) == 3

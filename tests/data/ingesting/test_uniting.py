@@ -130,3 +130,11 @@ def test_tables_without_a_good_row_give_no_company() -> None:
     found, lost = unite([held], Form(), Quarantine())
     assert (len(found), lost) == (0, {"x"})
     assert found.since is None
+
+
+def test_texts_of_a_table_without_a_good_row_are_blanks_of_the_others() -> None:
+    empty = {"id": pa.array([], pa.string()), "trade": pa.array([], pa.string())}
+    parts = [checked(empty, ["x"]), checked({"id": pa.array(["a", "b"])}, [])]
+    held = [EntityRows.of("t", "t.csv", part) for part in parts]
+    found, _ = unite(held, FORM, Quarantine())
+    assert found.part(np.arange(2))["trade"].tolist() == pytest.approx([np.nan] * 2, nan_ok=True)
