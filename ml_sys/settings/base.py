@@ -13,6 +13,10 @@ Ratio = Annotated[float, Field(gt=0, le=1)]
 ImportPath = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 # Two letters at least, so that a drive of Windows is none.
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+# A colon before the path that begins no port, as in KEY:SECRET@bucket, and options that hold a secret.
+_KEYS = re.compile(
+    r"[^/?]*://[^/?@:\[]*:(?!\d*([/?]|$))|.*[?&](sig|[^&=]*(secret|password|token|key))=", re.IGNORECASE
+)
 NO_KEYS = (
     "settings are published with each version: put keys into the environment, as AWS_ACCESS_KEY_ID and "
     "AWS_SECRET_ACCESS_KEY"
@@ -55,7 +59,7 @@ def without_keys(where: str) -> str:
     ValueError
         If it does.
     """
-    if is_address(where) and "@" in where.partition("://")[2].partition("/")[0]:
+    if is_address(where) and _KEYS.match(where):
         raise ValueError(NO_KEYS)
     return where
 

@@ -55,11 +55,32 @@ def test_a_place_is_a_path_unless_it_is_an_address(tmp_path: Path) -> None:
     assert place_of("gs://bucket/one.csv") == Address("gs://bucket/one.csv")
 
 
-def test_an_address_that_holds_keys_is_refused_and_not_shown() -> None:
+@pytest.mark.parametrize(
+    "keys",
+    ["s3://AKIA123:s3cr3t@bucket/one.csv", "s3://AKIA123:s3cr/3t+@bucket/one.csv"]
+    + [
+        f"abfs://box@account/one.csv?tenant_id=1&{name}=s3cr3t"
+        for name in ("client_secret", "SIG", "account_key")
+    ],
+)
+def test_an_address_that_holds_keys_is_refused_and_not_shown(keys: str) -> None:
     with pytest.raises(UsageError) as caught:
-        place_of("s3://AKIA123:secret@bucket/one.csv")
-    assert "secret" not in str(caught.value)
+        place_of(keys)
+    assert "s3cr" not in str(caught.value)
     assert "AWS_SECRET_ACCESS_KEY" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "abfs://box@account.dfs.core.windows.net/one.csv",
+        "s3://bucket/a=b?region=eu-west-1",
+        "s3://b/x:y@z",
+        "fsspec+sftp://host:22/one.csv",
+    ],
+)
+def test_an_address_that_names_no_secret_is_taken(where: str) -> None:
+    assert place_of(where) == Address(where)
 
 
 def test_a_file_is_at_hand_whole_and_its_copy_is_gone_afterwards(place: Place, temporary: Path) -> None:
