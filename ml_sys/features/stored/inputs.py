@@ -177,7 +177,7 @@ class StoredInputs:
         in_memory = sum(self.stored.n_rows) <= ROWS_KEPT
         for numbers in self._together():
             known = self._kept.parts.get(numbers)
-            found = self._again(known) if isinstance(known, _Laid) else known or self._read(numbers)
+            found = self._again(known) if isinstance(known, _Laid) else known or _read(self.stored, self.spec, numbers)
             if known is None:
                 self._kept.keep(numbers, found, in_memory=in_memory)
             yield found
@@ -211,12 +211,8 @@ class StoredInputs:
                     then(made)
                 done += 1
 
-        there = self.shared(self.engine.storage)
-        self.engine.each(partial(there.made, function), self._together(), in_turn)
-
-    def made(self, function: Callable[[InputPart], Iterable[R]], numbers: tuple[int, ...]) -> list[R]:
-        """Return all that a function makes of some parts, read for it alone."""
-        return list(function(self._read(numbers)))
+        made = partial(_made, self.stored.shared(self.engine.storage), self.spec, function)
+        self.engine.each(made, self._together(), in_turn)
 
     def _together(self) -> list[tuple[int, ...]]:
         """Return the groups of parts to read at a time."""
@@ -235,14 +231,26 @@ class StoredInputs:
         own = self.attributes.take(who)
         return InputPart(who, FeatureInputs.of_log(laid.read(), own, self.spec, self.since[who]))
 
-    def _read(self, numbers: tuple[int, ...]) -> InputPart:
-        return _united([self._one(number) for number in numbers])
 
-    def _one(self, number: int) -> InputPart:
-        part = self.stored.part(number)
-        counted = part.usage_values
-        part = replace(part, usage_values=counted.astype(narrowest(counted), copy=False))
-        return InputPart(self.stored.positions(number), FeatureInputs.from_snapshot(part, self.spec))
+def _made(
+    stored: Parts,
+    spec: FeatureSpec,
+    function: Callable[[InputPart], Iterable[R]],
+    numbers: tuple[int, ...],
+) -> list[R]:
+    """Return all that a function makes of some parts, read for it alone."""
+    return list(function(_read(stored, spec, numbers)))
+
+
+def _read(stored: Parts, spec: FeatureSpec, numbers: tuple[int, ...]) -> InputPart:
+    return _united([_one(stored, spec, number) for number in numbers])
+
+
+def _one(stored: Parts, spec: FeatureSpec, number: int) -> InputPart:
+    part = stored.part(number)
+    counted = part.usage_values
+    part = replace(part, usage_values=counted.astype(narrowest(counted), copy=False))
+    return InputPart(stored.positions(number), FeatureInputs.from_snapshot(part, spec))
 
 
 def _united(parts: list[InputPart]) -> InputPart:

@@ -20,6 +20,7 @@ from ml_sys.data.snapshot import Outline, Snapshot
 from ml_sys.engine.mapping import Engine
 from ml_sys.engine.storage import Storage
 from ml_sys.errors import EngineError
+from ml_sys.features.inputs import InputPart
 from ml_sys.features.panel import Panel
 from ml_sys.features.sampling import by_content
 from ml_sys.features.stored.inputs import StoredInputs
@@ -111,6 +112,24 @@ def test_workers_make_the_same_rows_in_whichever_order_they_are_done(
     assert_same(holdout, held)
 
 
+def companies_in(part: InputPart) -> list[int]:
+    return [part.companies.size]
+
+
+def test_workers_are_not_sent_what_they_read_themselves(
+    outline: Opens, cheap_settings: Settings
+) -> None:
+    class Weighing(Backwards):
+        def each(self, function: Any, partitions: Sequence[Any], on_done: Callable[..., object]) -> None:
+            assert len(pickle.dumps(function)) < len(pickle.dumps(inputs.attributes))
+            super().each(function, partitions, on_done)
+
+    inputs = StoredInputs.of(outline(3), spec_from(cheap_settings), Weighing())
+    found: list[int] = []
+    inputs.each(companies_in, found.append)
+    assert sum(found) == inputs.n_companies
+
+
 def test_companies_are_ordered_by_what_they_look_like_in_however_many_parts(
     outline: Opens, snapshot: Snapshot, cheap_settings: Settings
 ) -> None:
@@ -172,7 +191,7 @@ def test_what_was_read_of_much_is_read_from_a_file_of_its_own_and_says_the_same(
     monkeypatch.setattr("ml_sys.features.stored.inputs.ROWS_AT_ONCE", 1)
     much = StoredInputs.of(outline(3), spec_from(cheap_settings))
     first = list(much.parts())
-    monkeypatch.setattr(StoredInputs, "_read", None)  # nothing of the snapshot is read again
+    monkeypatch.setattr("ml_sys.features.stored.inputs._read", None)  # nothing of the snapshot is read again
     for part, again in zip(first, much.parts(), strict=True):
         assert part is not again
         np.testing.assert_array_equal(part.companies, again.companies)
