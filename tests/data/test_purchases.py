@@ -30,12 +30,12 @@ from tests.data.tables import companies_of
     ("own", "paid", "bought", "converted_on", "value"),
     {
         "no purchase": (100, 5.0, None, 100, 5.0),
-        "a purchase before": (100, 5.0, 99, 99, 9.0),
+        "a purchase before": (100, 5.0, 99, 99, 9.1),
         "a purchase after": (100, 5.0, 101, 100, 5.0),
         "a purchase on the day": (100, 5.0, 100, 100, 5.0),
-        "a purchase on the day whose money nobody knew": (100, np.nan, 100, 100, 9.0),
+        "a purchase on the day whose money nobody knew": (100, np.nan, 100, 100, 9.1),
         "a purchase after, where nobody knew the money": (100, np.nan, 101, 100, np.nan),
-        "a prospect that bought": (NEVER_CLOSED, np.nan, 100, 100, 9.0),
+        "a prospect that bought": (NEVER_CLOSED, np.nan, 100, 100, 9.1),
         "a prospect that did not": (NEVER_CLOSED, np.nan, None, NEVER_CLOSED, np.nan),
     }.values(),
 )
@@ -44,7 +44,7 @@ def test_the_earlier_day_counts_with_its_money_and_on_one_day_what_the_table_of_
 ) -> None:
     companies = pd.DataFrame({"id": ["a"], "converted_on": np.array([own], np.int32), "value": [paid]})
     first = pd.DataFrame(
-        {"converted_on": np.array([bought or 1], np.int32), "value": [9.0]}, index=["a" if bought else "b"]
+        {"converted_on": np.array([bought or 1], np.int32), "value": [9.1]}, index=["a" if bought else "b"]
     )
     found = converted_by(companies_of(companies), CompanyIndex(["a"], frozenset()), first)
     assert found.converted_on.tolist() == [converted_on]

@@ -20,6 +20,7 @@ from ml_sys.data.ingesting.company_columns import Companies, Texts, joined, narr
 from ml_sys.data.parts.buckets import buckets_of
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot_id import arrow_texts
+from ml_sys.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +72,7 @@ class EntityRows:
         """Join the batches of a table, emptying them on the way."""
         first, bad_ids = batches[0], frozenset().union(*(one.bad_ids for one in batches))
         columns = {
-            name: (pa.concat_arrays if name == ID else joined)([one.columns.pop(name) for one in batches])
+            name: (_all_ids if name == ID else joined)([one.columns.pop(name) for one in batches])
             for name in tuple(first.columns)
         }
         pa.default_memory_pool().release_unused()  # what batches were read into, a seventh of all memory
@@ -116,8 +117,13 @@ def unite(
     companies : Companies
     lost : frozenset of str
         Ids that were read but not kept.
+
+    Raises
+    ------
+    InputError
+        If the ids take more than 2 GB together.
     """
-    ids = pa.concat_arrays([one.columns.pop(ID) for one in tables])
+    ids = _all_ids([one.columns.pop(ID) for one in tables])
     order = pc.sort_indices(ids).to_numpy().astype(np.int32)
     ordered = ids.take(pa.array(order))
     again = np.append(False, as_flags(pc.equal(ordered[1:], ordered[:-1])))[: len(order)]
@@ -217,6 +223,15 @@ class _Settled:
         if name not in self._texts:
             return narrow(column.to_numpy())
         return Texts.blank(len(column)) if column.dtype.kind == "f" else Texts.of(arrow_texts(column))
+
+
+def _all_ids(ids: Sequence[Any]) -> Any:
+    try:
+        return pa.concat_arrays(ids)
+    except pa.ArrowInvalid as error:  # which counts bytes in 32 bits
+        raise InputError(
+            "the ids take more than 2 GB together", hint="use shorter ones, as numbers are"
+        ) from error
 
 
 def _among(ids: Any, some: frozenset[str]) -> NDArray[np.bool_]:

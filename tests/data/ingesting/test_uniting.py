@@ -14,6 +14,7 @@ from ml_sys.data.companies import CompanyRows, reconcile
 from ml_sys.data.ingesting.uniting import EntityRows, unite
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
+from ml_sys.errors import InputError
 from ml_sys.form import Attribute, Form
 
 FORM = Form(
@@ -138,3 +139,12 @@ def test_texts_of_a_table_without_a_good_row_are_blanks_of_the_others() -> None:
     held = [EntityRows.of("t", "t.csv", part) for part in parts]
     found, _ = unite(held, FORM, Quarantine())
     assert found.part(np.arange(2))["trade"].tolist() == pytest.approx([np.nan] * 2, nan_ok=True)
+
+
+def test_more_ids_than_arrow_counts_are_said_in_one_line() -> None:
+    size = 1 << 30
+    held = pa.py_buffer(np.zeros(size, np.uint8))  # memory that nobody touches, so that none is taken
+    long = pa.StringArray.from_buffers(1, pa.py_buffer(np.array([0, size], np.int32)), held)
+    batches = [EntityRows.of("t", "t.csv", checked({"id": long}, [])) for _ in range(2)]
+    with pytest.raises(InputError, match="the ids take more than 2 GB together"):
+        EntityRows.joined(batches)

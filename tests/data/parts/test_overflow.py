@@ -71,3 +71,11 @@ def test_integers_lie_in_as_few_bytes_as_hold_them(
         assert stored.kept == kept
         found = overflow.take(stored)
     assert (found.tolist(), found.dtype) == (numbers, np.int64)
+
+
+def test_small_integers_as_far_apart_as_can_be_are_kept_as_they_are(tmp_path: Path) -> None:
+    array = np.array([-128, 127], np.int8)
+    with ExitStack() as stack:
+        overflow = Overflow(stack, tmp_path)
+        (stored,) = overflow.put(array)
+        assert (stored.kept, overflow.take(stored).tolist()) == (np.int8, [-128, 127])

@@ -46,3 +46,16 @@ def test_rows_come_back_by_bucket_in_their_order_however_many_fit_into_memory(
         assert spill.take(0, 7).company.tolist() == [3, 0, 0, 3]
         assert lines(spill.take(100, 200)) == []
         assert len(spill.take(0, BUCKETS).lines) == 7
+
+
+def test_batches_that_lie_in_a_file_in_other_bytes_come_back_as_they_were(tmp_path: Path) -> None:
+    starts = (2, 70_000, 100_000, 3_000_000_000)
+    with ExitStack() as stack:
+        spill = Spill(Overflow(stack, tmp_path), UsageMeasures.of(FORM, FORM.tables[0]), 0)
+        for start in starts:
+            at = np.arange(start, start + 2)
+            values = at.astype(np.int64 if start > 1_000_000_000 else np.int32)[:, None]
+            rows = UsageRows(np.zeros(2, np.int32), at * 10, values, at)
+            spill.add(spill.dealt(rows, BUCKET[rows.company]))
+        found = lines(spill.take(0, BUCKETS))
+    assert found == [(0, 10 * at, at, at) for start in starts for at in (start, start + 1)]
