@@ -142,6 +142,7 @@ ACCEPTED: dict[str, tuple[bytes, list[tuple[int, str]]]] = {
     "too many fields": (PLAIN + b"3,a,b,n3,\n", [(4, careful.WRONG_FIELDS)]),
     "a comma in a number": (PLAIN + b"3,000,a,b,n3\n", [(4, careful.WRONG_FIELDS)]),
     "only delimiters": (PLAIN + b",,,\n", [(4, "id is blank")]),
+    "NUL that comes first": (PLAIN.replace(b"\n", b"\n\0,a,b,n3\n", 1), [(2, careful.NUL_BYTE)]),
     "NUL": (PLAIN + b"3,a\0,b,n3\n", [(4, careful.NUL_BYTE)]),
     "a second header": (PLAIN + PLAIN.splitlines(keepends=True)[0], [(4, "repeats the header")]),
     "a quoted comma": (PLAIN.replace(b"RETAIL", b'"RETAIL, FOOD"'), []),

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -22,11 +23,12 @@ from ml_sys.data import snapshot
 from ml_sys.data.parts import overflow
 from ml_sys.data.parts.buckets import buckets_of
 from ml_sys.data.quarantine import Quarantine
+from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.schema import USAGE
 from ml_sys.data.snapshot_id import Content
-from ml_sys.data.snapshot_writing import SnapshotPart, Told, writing
+from ml_sys.data.snapshot_writing import SnapshotPart, Told, keep_quarantine, writing
 from ml_sys.data.usage import UsageRows
-from ml_sys.errors import SnapshotError, StorageError
+from ml_sys.errors import MlsysError, SnapshotError, StorageError
 from ml_sys.settings.description import default_form
 from tests.data.tables import MEASURES, NOW, Tables, companies_of, usage_row
 from tests.test_durable import largest_file
@@ -126,6 +128,17 @@ while True:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are of Unix")
+def test_a_full_disk_leaves_no_half_of_a_quarantine_that_waited_in_a_file(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        many = Quarantine(stack=stack, most=0)
+        many.add(USAGE, "u.csv", [BadRow(at, "odd", f"{at * 2_654_435_761 % 2**32}") for at in range(3000)])
+        rows = many.in_order()
+        with largest_file(1), pytest.raises(MlsysError, match="File too large"):
+            keep_quarantine(rows, tmp_path)
+        assert [one.name for one in (tmp_path / "quarantine").iterdir()] == [".lock"]
+        assert pq.read_table(keep_quarantine(rows, tmp_path)).num_rows == 3000
+
+
 def test_an_ingest_that_is_killed_leaves_a_whole_snapshot_and_nothing_that_the_next_does_not_remove(
     tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

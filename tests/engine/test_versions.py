@@ -35,3 +35,12 @@ def test_the_worker_and_what_differs_are_named() -> None:
         f"Dask worker tcp://10.0.0.7:4123 has other code: Python is 3.9 there and {here['Python']} here, "
         f"numpy is 1.0 there and {here['numpy']} here"
     )
+
+
+def test_what_is_there_alone_differs_and_three_of_many_are_named() -> None:
+    here = {"mlsys": "1.0"}
+    with pytest.raises(EngineError) as caught:
+        refuse_other_code("w", {**here, **dict.fromkeys("dcba", "2.0")}, here)
+    assert caught.value.message == "Dask worker w has other code: " + ", ".join(
+        f"{name} is 2.0 there and missing here" for name in "abc"
+    )

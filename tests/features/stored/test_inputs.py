@@ -116,9 +116,7 @@ def companies_in(part: InputPart) -> list[int]:
     return [part.companies.size]
 
 
-def test_workers_are_not_sent_what_they_read_themselves(
-    outline: Opens, cheap_settings: Settings
-) -> None:
+def test_workers_are_not_sent_what_they_read_themselves(outline: Opens, cheap_settings: Settings) -> None:
     class Weighing(Backwards):
         def each(self, function: Any, partitions: Sequence[Any], on_done: Callable[..., object]) -> None:
             assert len(pickle.dumps(function)) < len(pickle.dumps(inputs.attributes))
