@@ -60,6 +60,15 @@ def test_a_task_that_kills_every_worker_ends_the_work_with_a_line() -> None:
     assert "engine.workers" in str(caught.value.hint)
 
 
+@pytest.mark.slow  # as above
+def test_workers_may_die_as_often_as_something_is_done_in_between(tmp_path: Path) -> None:
+    def done(number: int, _: object) -> None:
+        (tmp_path / f"done-{number}").touch()
+
+    found = Engine(workers=2).map(partial(tasks.killed_first, tmp_path), range(3), on_done=done)
+    assert found == [0, 1, 2]
+
+
 def test_the_engine_is_what_the_settings_say() -> None:
     assert Engine.of(EngineSettings()) == Engine("local", 0, "")
     asked = EngineSettings(kind="dask", workers=3, address="tcp://10.0.0.5:8786")

@@ -177,9 +177,11 @@ class StoredInputs:
         in_memory = sum(self.stored.n_rows) <= ROWS_KEPT
         for numbers in self._together():
             known = self._kept.parts.get(numbers)
-            found = self._again(known) if isinstance(known, _Laid) else known or _read(self.stored, self.spec, numbers)
             if known is None:
+                found = _read(self.stored, self.spec, numbers)
                 self._kept.keep(numbers, found, in_memory=in_memory)
+            else:
+                found = self._again(known) if isinstance(known, _Laid) else known
             yield found
 
     def shared(self, storage: Storage | None) -> StoredInputs:
