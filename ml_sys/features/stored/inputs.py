@@ -213,8 +213,8 @@ class StoredInputs:
                     then(made)
                 done += 1
 
-        made = partial(_made, self.stored.shared(self.engine.storage), self.spec, function)
-        self.engine.each(made, self._together(), in_turn)
+        of_some = partial(_made, self.stored.shared(self.engine.storage), self.spec, function)
+        self.engine.each(of_some, self._together(), in_turn)
 
     def _together(self) -> list[tuple[int, ...]]:
         """Return the groups of parts to read at a time."""
