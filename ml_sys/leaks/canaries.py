@@ -195,7 +195,8 @@ def conversions_go_on(
 ) -> Canary:
     """Check that companies convert after the last cutoffs as often as after earlier ones.
 
-    Where rates are steady it fails less than once in a thousand times (`CHANCE`), however many convert.
+    Where companies of an age convert at a steady rate it fails less than once in a thousand times (`CHANCE`),
+    however many convert.
     """
     first = min(int(panel.cutoff.min()) for panel in (part.train, holdout))
     look = last_windows(closed, first, int(holdout.cutoff.max()), horizon_days, since)

@@ -152,5 +152,7 @@ _WHY_NOT: dict[str, Callable[[Figures, Words], str]] = {
     ONE_KIND: lambda _, words: f"all {words.entity.many} are {words.customer.many}, or none is",
     NO_ATTRIBUTES: lambda _, words: f"nothing is known of {words.entity.many} besides their usage",
     NOBODY: lambda _, words: f"no {words.entity.one} converts before the last cutoffs",
-    NO_END: lambda f, words: f"too few conversions for their end to show ({_last_days(f, words)})",
+    NO_END: lambda f, words: (
+        f"conversions are too few or too uneven for their end to show ({_last_days(f, words)})"
+    ),
 }

@@ -2,6 +2,9 @@
 
 A date in the future, or a customers table older than the others, opens label windows whose outcome is not
 known yet: their companies look as if they did not convert.
+
+Companies are compared with those of about the same age. Most that convert do so in their first weeks, while
+free accounts pile up for years: per account, conversions fall though as many come every day.
 """
 
 from __future__ import annotations
@@ -10,12 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import betainc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LOOKS = 3
+# Age by which companies count as old as any: twice as many days as any table holds, and a power of two.
+_OLDEST = 1 << 16
+# Spans of time from which on their unevenness can be told.
+_SPANS = 2
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class LastWindows:
     conversions : int
         Distinct companies that converted in them.
     expected : float
-        As many as would have at the rate before.
+        As many as would have if companies of each age converted at the rate before.
     p_value : float
         How often chance brings about so few, allowing for the looks that were taken; at most 1.
     least_p_value : float
@@ -52,11 +59,14 @@ def last_windows(
 ) -> LastWindows | None:
     """Compare the last one, two and three label windows with all days before them, and return the oddest.
 
-    Under a steady rate, and given how many companies convert in all, each conversion falls into the last
-    windows with the probability of their share of the days on which companies were free: how many do is
-    binomial, and no rate has to be estimated. The chance of so few is exact for each look, and the smallest
-    counts as many times as there may be looks (Bonferroni): where the rate is steady, a p-value lies below a
-    limit no more often than the limit says.
+    If companies of an age convert at a steady rate, and given how many of that age convert in all, each
+    conversion falls into the last windows with the probability of their share of the days on which such
+    companies were free. Their number is then a sum of binomials; so few are at most as likely as under one
+    binomial of the mean probability (Hoeffding). The smallest chance counts as many times as there may be
+    looks (Bonferroni): a p-value lies below a limit no more often than the limit says.
+
+    Where conversions come in seasons or at ends of months, as many in all say less: they count as fewer, by
+    how much more than chance the spans before it, as long as the one looked at, fell short (quasi-likelihood).
 
     Parameters
     ----------
@@ -75,29 +85,84 @@ def last_windows(
     References
     ----------
     Przyborowski and Wilenski, "Homogeneity of results in testing samples from Poisson series", Biometrika 31
-    (1940).
+    (1940). Hoeffding, "On the distribution of the number of successes in independent trials", Annals of
+    Mathematical Statistics 27 (1956). McCullagh and Nelder, "Generalized linear models" (1989), 4.5.
     """
-    end = last + horizon_days
+    days = last + horizon_days - first
+    converted, free = _by_age(closed, first, first + days, since)
     looks = []
     for windows in range(1, LOOKS + 1):
-        start = end - windows * horizon_days
-        if start <= first:
+        span = windows * horizon_days
+        if span >= days:
             break
-        before, free_before = _conversions(closed, first, start, since)
-        found, free = _conversions(closed, start, end, since)
-        if not before:
-            continue
-        share = free / (free + free_before)
-        p_value, least = (min(1.0, LOOKS * float(binom.cdf(n, before + found, share))) for n in (found, 0))
-        looks.append(LastWindows(windows, found, before * free / free_before, p_value, least))
+        look = _look(converted, free, windows, span)
+        if look is not None:
+            looks.append(look)
     return min(looks, key=lambda look: look.p_value, default=None)
 
 
-def _conversions(
+def _look(
+    converted: NDArray[np.int64], free: NDArray[np.int64], windows: int, span: int
+) -> LastWindows | None:
+    """Compare the last days, so many, with those before."""
+    before, free_before = converted[:, :-span].sum(axis=1), free[:, :-span].sum(axis=1)
+    known = free_before > 0  # of ages that nobody had before, nothing is expected
+    found, total = int(converted[:, -span:].sum()), int(converted[known].sum())
+    if not before.any():
+        return None
+    rate = before[known] / free_before[known]
+    here = free[known, -span:].sum(axis=1)
+    share = float(converted[known].sum(axis=1) @ (here / (here + free_before[known]))) / total
+    uneven = _unevenness(converted[:, :-span], free[:, :-span], span)
+
+    def chance(conversions: int) -> float:
+        others = (total - conversions) / uneven
+        return min(1.0, LOOKS * float(betainc(others, conversions / uneven + 1, 1 - share)))
+
+    p_value = chance(int(converted[known, -span:].sum()))
+    return LastWindows(windows, found, float(rate @ here), p_value, chance(0))
+
+
+def _unevenness(converted: NDArray[np.int64], free: NDArray[np.int64], span: int) -> float:
+    """Return how much more than chance spans of so many days fall below the time before them; at least 1.
+
+    A span above it says nothing about how deep one may fall: companies that grow are not uneven.
+    """
+    days = converted.shape[1]
+    starts = np.arange(days % span, days, span)
+    found, there = (np.add.reduceat(counts, starts, axis=1) for counts in (converted, free))
+    squares = []
+    for at in range(1, starts.size):
+        before, free_before = found[:, :at].sum(axis=1), there[:, :at].sum(axis=1)
+        known = free_before > 0
+        expected = float(before[known] / free_before[known] @ there[known, at])
+        if expected:
+            short = min(0.0, float(found[known, at].sum()) - expected)
+            squares.append(short**2 / (expected + expected**2 / before[known].sum()))
+    return max(1.0, 2 * float(np.mean(squares))) if len(squares) >= _SPANS else 1.0
+
+
+def _by_age(
     closed: NDArray[np.int32], start: int, end: int, since: NDArray[np.int32] | None
-) -> tuple[int, int]:
-    """Return the conversions between two days, and the company-days on free plans between them."""
-    day = closed.astype(np.int64)
-    begin = np.full(day.size, start) if since is None else np.maximum(since.astype(np.int64) + 1, start)
-    free = (np.minimum(day + 1, end) - begin).clip(0)
-    return int(((day >= begin) & (day < end)).sum()), int(free.sum())
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count, by age of the companies, conversions on each day and companies that are still free.
+
+    Returns
+    -------
+    tuple of two ndarrays of shape (n_ages, end - start), int64
+        Ages are doubled from one row to the next: one day, two and three, four to seven. A company whose
+        beginning is unknown is as old as any.
+    """
+    day, oldest = np.minimum(closed, end), np.int32(start - _OLDEST)
+    began = np.full(day.size, oldest) if since is None else np.maximum(since, oldest)
+    converted, free = [], []
+    for age in (1 << at for at in range(_OLDEST.bit_length())):
+        enters, leaves = np.maximum(began + age, start), np.minimum(began + 2 * age, end)
+        there = (enters < leaves) & (enters <= day)
+        pays = there & (day < leaves)
+        enters, leaves = enters[there], np.minimum(leaves, day + 1)[there]
+        converted.append(np.bincount(day[pays] - start, minlength=end - start))
+        change = np.bincount(enters - start, minlength=end - start + 1)
+        change -= np.bincount(leaves - start, minlength=end - start + 1)
+        free.append(np.cumsum(change)[:-1])
+    return np.array(converted), np.array(free)

@@ -35,7 +35,7 @@ def test_plain_data_hold_the_sentence_beside_the_figures_that_it_is_written_from
 def test_a_canary_that_could_not_judge_says_why() -> None:
     figures = {"not_judged": NO_END, "days": 60, "conversions": 1, "expected": 2.5, "p_value": 0.3}
     assert Canary(END, "warned", figures).sentence() == (
-        "Could not be judged: too few conversions for their end to show "
+        "Could not be judged: conversions are too few or too uneven for their end to show "
         "(1 company in the last 60 days, 2.5 expected)."
     )
 

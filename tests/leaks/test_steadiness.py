@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from ml_sys.data.schema import NEVER_CLOSED
-from ml_sys.leaks.steadiness import LOOKS, _conversions, last_windows
+from ml_sys.leaks.steadiness import LOOKS, _by_age, last_windows
 
 FIRST, LAST, HORIZON = 1000, 1370, 30
 DAYS = LAST + HORIZON - FIRST
@@ -91,5 +91,79 @@ def test_a_company_is_free_from_the_day_after_it_began_and_can_convert_from_then
     closed = closing(FIRST + 40, FIRST + 40, free=0)
     since = np.array([FIRST + 39, FIRST + 40], dtype=np.int32)
     for start, counted in ((FIRST + 39, (1, 1)), (FIRST, (1, 1)), (FIRST + 41, (0, 0))):
-        assert _conversions(closed, start, FIRST + 50, since) == counted
-    assert _conversions(closed, FIRST, FIRST + 50, None) == (2, 82)
+        assert tuple(of.sum() for of in _by_age(closed, start, FIRST + 50, since)) == counted
+    assert tuple(of.sum() for of in _by_age(closed, FIRST, FIRST + 50, None)) == (2, 82)
+
+
+def test_days_count_at_the_age_that_a_company_has_on_them() -> None:
+    converted, free = _by_age(closing(FIRST + 5, free=0), FIRST, FIRST + 9, np.array([FIRST], dtype=np.int32))
+    assert free[:4].tolist() == [
+        [0, 1, 0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 1, 1, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 1, 1, 0, 0, 0],
+        [0] * 9,
+    ]
+    assert np.argwhere(converted).tolist() == [[2, 5]]
+
+
+def signing_up(rng: np.random.Generator, each_day: float = 8.0) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Companies that sign up steadily; one in ten pays, most of these in their first days."""
+    since = np.repeat(np.arange(FIRST, LAST + HORIZON), rng.poisson(each_day, DAYS))
+    pays = rng.random(since.size) < 0.1
+    closed = np.where(pays, since + 1 + rng.geometric(0.1, since.size), NEVER_CLOSED)
+    return closed.astype(np.int32), since.astype(np.int32)
+
+
+def test_where_as_many_sign_up_and_pay_in_their_first_days_as_ever_nothing_has_fallen() -> None:
+    """Free accounts pile up, so that fewer of them pay per day; those of each age pay as before."""
+    closed, since = signing_up(np.random.default_rng(5), each_day=40)
+    found = last_windows(closed, FIRST, LAST, HORIZON, since)
+    assert found is not None
+    assert found.conversions == pytest.approx(found.expected, rel=0.2)
+    assert found.p_value > 0.05
+    missing = np.where(closed < LAST, closed, NEVER_CLOSED).astype(np.int32)
+    found = last_windows(missing, FIRST, LAST, HORIZON, since)
+    assert found is not None
+    assert found.p_value < 1e-6
+
+
+def test_where_companies_of_each_age_convert_steadily_a_p_value_is_no_lower_than_it_says() -> None:
+    rng = np.random.default_rng(23)
+    p_values = np.empty(400)
+    for at in range(p_values.size):
+        closed, since = signing_up(rng)
+        found = last_windows(closed, FIRST, LAST, HORIZON, since)
+        p_values[at] = 1.0 if found is None else found.p_value
+    for limit in (0.001, 0.01, 0.05, 0.2):
+        assert np.mean(p_values < limit) <= limit + 3 * np.sqrt(limit / p_values.size)
+
+
+def spans(*conversions: int) -> NDArray[np.int32]:
+    """So many conversions in each span of thirty days, the last of which ends when the last window does."""
+    end = LAST + HORIZON
+    starts = end - HORIZON * np.arange(len(conversions), 0, -1)
+    days = [start + at * HORIZON // n for start, n in zip(starts, conversions, strict=True) for at in range(n)]
+    return closing(*days, free=10**5)
+
+
+def test_a_trough_as_deep_as_those_before_it_is_no_rarity() -> None:
+    seasons = (60, 40, 8, 30, 60, 42, 9, 29, 58, 40, 6)
+    end = FIRST + DAYS - HORIZON * len(seasons)
+    found, even = (last_windows(spans(*of), end, LAST, HORIZON) for of in (seasons, (*[35] * 10, 6)))
+    assert found is not None
+    assert even is not None
+    assert even.p_value < 1e-6 < 0.01 < found.p_value
+
+
+def test_an_end_shows_where_ever_more_companies_converted_before() -> None:
+    growing = (2, 4, 6, 9, 12, 16, 21, 27, 34, 42, 0)
+    found = last_windows(spans(*growing), FIRST + DAYS - HORIZON * len(growing), LAST, HORIZON)
+    assert found is not None
+    assert found.p_value < 1e-6
+
+
+@pytest.mark.parametrize("days", [1, HORIZON - 1, HORIZON + 1, 2 * HORIZON])
+def test_a_history_shorter_than_two_windows_is_compared_with(days: int) -> None:
+    found = last_windows(closing(*[LAST - 1] * 50), LAST - days, LAST, HORIZON)
+    assert found is not None
+    assert (found.windows, found.conversions) == (1, 0)
