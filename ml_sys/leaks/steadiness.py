@@ -65,8 +65,8 @@ def last_windows(
     binomial of the mean probability (Hoeffding). The smallest chance counts as many times as there may be
     looks (Bonferroni): a p-value lies below a limit no more often than the limit says.
 
-    Where conversions come in seasons or at ends of months, as many in all say less: they count as fewer, by
-    how much more than chance the spans before it, as long as the one looked at, fell short (quasi-likelihood).
+    Where conversions come in seasons or at ends of months, they count as fewer: divided by how much more than
+    chance earlier spans, as long as the one looked at, fell short of the time before them (quasi-likelihood).
 
     Parameters
     ----------

@@ -106,7 +106,9 @@ def test_days_count_at_the_age_that_a_company_has_on_them() -> None:
     assert np.argwhere(converted).tolist() == [[2, 5]]
 
 
-def signing_up(rng: np.random.Generator, each_day: float = 8.0) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def signing_up(
+    rng: np.random.Generator, each_day: float = 8.0
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Companies that sign up steadily; one in ten pays, most of these in their first days."""
     since = np.repeat(np.arange(FIRST, LAST + HORIZON), rng.poisson(each_day, DAYS))
     pays = rng.random(since.size) < 0.1
@@ -142,7 +144,9 @@ def spans(*conversions: int) -> NDArray[np.int32]:
     """So many conversions in each span of thirty days, the last of which ends when the last window does."""
     end = LAST + HORIZON
     starts = end - HORIZON * np.arange(len(conversions), 0, -1)
-    days = [start + at * HORIZON // n for start, n in zip(starts, conversions, strict=True) for at in range(n)]
+    days = [
+        start + at * HORIZON // n for start, n in zip(starts, conversions, strict=True) for at in range(n)
+    ]
     return closing(*days, free=10**5)
 
 
