@@ -253,6 +253,8 @@ def conversion_by_month(
         if since is not None:
             free &= (since < end - 1) & (closed > since)
         converts = free & (closed < end) & (closed <= as_of)
+        if start == as_of and not converts.any():
+            break  # none of its days has passed
         counts = (free, converts, free & active, converts & active)
         months.append(MonthConversion(str(month), *(int(flags.sum()) for flags in counts)))
     return tuple(months)

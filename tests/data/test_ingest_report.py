@@ -54,6 +54,15 @@ def test_months_begin_with_the_earliest_usage_of_whichever_company() -> None:
     assert [(one.month, one.free, one.active) for one in found] == [("2020-01", 2, 0), ("2020-02", 2, 1)]
 
 
+@pytest.mark.parametrize(("closed", "months"), [(None, ["2020-01"]), ("2020-02-01", ["2020-01", "2020-02"])])
+def test_a_month_that_begins_with_the_export_is_there_only_if_somebody_converts_on_that_day(
+    closed: str | None, months: list[str]
+) -> None:
+    days = np.array([NEVER_CLOSED if closed is None else day(closed)], dtype=np.int32)
+    found = conversion_by_month(days, usage_of((0, "2020-01-10", 1)), day("2020-02-01"))
+    assert [one.month for one in found] == months
+
+
 @pytest.mark.parametrize(
     ("since", "closed", "free", "conversions"),
     [

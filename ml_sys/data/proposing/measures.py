@@ -114,6 +114,7 @@ def _unfit(
         and (
             column.name.casefold() in {one.casefold() for one in users}
             or (ident and words & {"user", "member", "person", "actor", "employee"})
+            or (words == {"user"} and column.looks == "text" and column.distinct > _MOST_KINDS)
         )
     ):
         draft.roles["user"] = column.name

@@ -148,6 +148,10 @@ def test_why_a_column_of_events_is_no_measure(one, reason):
         (column("actor_id"), (), "user"),
         (column("memberid"), (), ""),
         (column("actor"), (), ""),
+        (column("user", distinct=500, rows=1000), (), "user"),
+        (column("user", distinct=2), (), ""),  # such as admin and guest
+        (column("user_role", distinct=500, rows=1000), (), ""),
+        (column("user", "whole", distinct=500, rows=1000, low=0, high=900), (), ""),  # may count them
         (column("order_id"), (), ""),
         (column("event_id", distinct=100), (), "event_id"),
         (column("user_id", distinct=100), (), "event_id"),  # somebody else in each row is nobody
