@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from ml_sys.form import Form, Words
 
 CONVERTED, FREE, PURCHASES, USAGE, LINKS = "converted", "free", "purchases", "usage", "links"
-# A larger difference between the blank rates of customers and others gets a note: blanks get filled in later.
-_BLANK_GAP = 0.02
+# Blanks that are rarer among customers by more than this, and by more standard deviations than that, get a
+# note: chance makes it once in a thousand times.
+_BLANK_GAP, _BY_LUCK = 0.02, 3.1
 
 
 @dataclass(frozen=True)
@@ -92,16 +93,19 @@ class MonthConversion:
 
 @dataclass(frozen=True)
 class BlankRates:
-    """Share of blanks in a column by outcome; a difference means that blanks get filled in after paying."""
+    """Share of blanks in a column by outcome, and how many customers there are."""
 
     column: str
     customers: float
     noncustomers: float
+    paid: int
 
     @property
-    def differs(self) -> bool:
-        """Whether the difference is large enough to leak the outcome."""
-        return abs(self.customers - self.noncustomers) > _BLANK_GAP
+    def filled_in(self) -> bool:
+        """Whether customers have fewer than chance explains, as if blanks get filled in after paying."""
+        fewer, theirs = self.noncustomers - self.customers, self.noncustomers
+        luck = (theirs * (1 - theirs) / self.paid) ** 0.5
+        return fewer > max(_BLANK_GAP, _BY_LUCK * luck)
 
 
 @dataclass(frozen=True)
@@ -275,7 +279,7 @@ def blank_rates(
         return ()
     blank = {one.name: is_blank(one.name) for one in form.attributes}
     return tuple(
-        BlankRates(name, float(flags[paid].mean()), float(flags[~paid].mean()))
+        BlankRates(name, float(flags[paid].mean()), float(flags[~paid].mean()), int(paid.sum()))
         for name, flags in blank.items()
     )
 

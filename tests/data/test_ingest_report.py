@@ -98,7 +98,7 @@ def test_a_month_in_which_nobody_was_free_has_no_rate() -> None:
     assert MonthConversion("2020-01", 9, 3, 4, 2).active_rate == 0.5
 
 
-def test_blanks_are_counted_by_outcome_and_differ_beyond_two_in_a_hundred() -> None:
+def test_blanks_are_counted_by_outcome() -> None:
     companies = pd.DataFrame(
         {
             "converted_on": [1, 2, NEVER_CLOSED, NEVER_CLOSED, NEVER_CLOSED, NEVER_CLOSED],
@@ -110,15 +110,30 @@ def test_blanks_are_counted_by_outcome_and_differ_beyond_two_in_a_hundred() -> N
     closed, form = companies["converted_on"].to_numpy(np.int32), SchemaSettings().form()
     blank = {name: companies[name].isna().to_numpy() for name in companies}
     assert blank_rates(blank.__getitem__, closed, form) == (
-        BlankRates("alexa_rank", 0.5, 0.75),
-        BlankRates("employee_range", 1.0, 0.25),
-        BlankRates("industry", 0.0, 0.0),
+        BlankRates("alexa_rank", 0.5, 0.75, 2),
+        BlankRates("employee_range", 1.0, 0.25, 2),
+        BlankRates("industry", 0.0, 0.0, 2),
     )
     for some in (slice(2), slice(2, None)):
         assert blank_rates(lambda name, some=some: blank[name][some], closed[some], form) == ()
-    assert BlankRates("industry", 0.5, 0.53).differs
-    assert BlankRates("industry", 0.53, 0.5).differs
-    assert not BlankRates("industry", 0.02, 0.0).differs
+
+
+@pytest.mark.parametrize(
+    ("customers", "others", "paid", "filled"),
+    [
+        (0.5, 0.53, 100_000, True),
+        (0.515, 0.53, 100_000, False),  # less than two in a hundred
+        (0.53, 0.5, 100_000, False),  # nobody has filled them in
+        (0.1, 0.2, 350, True),
+        (0.16, 0.2, 350, False),
+        (0.0, 1.0, 1, True),
+        (0.0, 0.02, 100_000, False),
+    ],
+)
+def test_blanks_look_filled_in_where_they_are_rarer_among_customers_than_chance_makes_them(
+    customers: float, others: float, paid: int, filled: bool
+) -> None:
+    assert BlankRates("industry", customers, others, paid).filled_in == filled
 
 
 def test_a_report_counts_what_is_in_the_snapshot(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def notes_on(
         f"{rates.noncustomers:.1%} of the others: it may be filled in after paying, in which case a blank "
         "gives the outcome away"
         for rates in blanks
-        if rates.differs and rates.column in judged
+        if rates.filled_in and rates.column in judged
     ]
     return notes
 

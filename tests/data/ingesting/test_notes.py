@@ -96,8 +96,8 @@ def test_blanks_that_may_leak_are_noted_of_all_but_categories_that_have_a_level_
         "size": Attribute("size", "range", "size", "size"),
     }
     blanks = (
-        *(BlankRates(name, 0.1, 0.5) for name in ("age", "trade", "owner")),
-        BlankRates("size", 0.1, 0.11),
+        *(BlankRates(name, 0.1, 0.5, 100) for name in ("age", "trade", "owner")),
+        BlankRates("size", 0.1, 0.11, 100),
     )
     found = noted(content(form=Form(attributes=tuple(kinds.values()))), blanks)
     assert [note.split()[0] for note in found] == ["age", "owner"]
