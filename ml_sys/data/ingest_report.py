@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,7 +105,7 @@ class BlankRates:
     def filled_in(self) -> bool:
         """Whether customers have fewer than chance explains, as if blanks get filled in after paying."""
         fewer, theirs = self.noncustomers - self.customers, self.noncustomers
-        luck = (theirs * (1 - theirs) / self.paid) ** 0.5
+        luck = sqrt(theirs * (1 - theirs) / self.paid)
         return fewer > max(_BLANK_GAP, _BY_LUCK * luck)
 
 
