@@ -72,7 +72,7 @@ def at_hand(place: Place) -> Iterator[Path]:
         yield place
         return
     with scratch_folder(SCRATCH) as folder:
-        copy = folder / f"copy{place.suffix}"
+        copy = folder / "copy"
         with place.open(buffering=0) as source, storage_errors(folder), copy.open("xb") as sink:
             shutil.copyfileobj(source, sink, BLOCK_BYTES)
         yield copy

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_sys.engine.mapping import Engine
+from ml_sys.engine.mapping import FEW_PARTS, Engine
 from ml_sys.errors import EngineError
 from ml_sys.settings import EngineSettings
 from tests.engine import tasks
@@ -73,3 +73,10 @@ def test_the_engine_is_what_the_settings_say() -> None:
     assert Engine.of(EngineSettings()) == Engine("local", 0, "")
     asked = EngineSettings(kind="dask", workers=3, address="tcp://10.0.0.5:8786")
     assert Engine.of(asked) == Engine("dask", 3, "tcp://10.0.0.5:8786")
+
+
+def test_a_few_parts_are_worked_on_here_unless_a_number_of_workers_or_a_cluster_is_named() -> None:
+    assert Engine().for_parts(FEW_PARTS - 1) == Engine(workers=1)
+    for engine in (Engine(workers=2), Engine("dask")):
+        assert engine.for_parts(3) == engine
+    assert Engine().for_parts(FEW_PARTS) == Engine()

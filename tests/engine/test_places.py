@@ -16,6 +16,7 @@ from ml_sys.engine.addresses import Address
 from ml_sys.engine.places import SCRATCH, Place, at_hand, place_of, replacing_at
 from ml_sys.errors import InputError, StorageError, UsageError
 from tests.engine import s3
+from tests.test_durable import largest_file
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,8 @@ def test_a_place_is_a_path_unless_it_is_an_address(tmp_path: Path) -> None:
     assert place_of(None) is None
     assert place_of("C:/data/usage.csv") == Path("C:/data/usage.csv")
     assert place_of(tmp_path) == tmp_path
-    assert place_of(tmp_path.as_uri()) == tmp_path
+    blank = tmp_path / "a blank"
+    assert place_of(blank.as_uri()) == blank
     assert place_of("gs://bucket/one.csv") == Address("gs://bucket/one.csv")
 
 
@@ -87,6 +89,19 @@ def test_a_file_is_at_hand_whole_and_its_copy_is_gone_afterwards(place: Place, t
     with at_hand(place) as file:
         assert file.read_bytes() == b"old"
         assert (file == place) == isinstance(place, Path)
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_full_temporary_folder_is_said_in_one_line_and_nothing_is_left(
+    bucket: str, temporary: Path
+) -> None:
+    there = Address(f"{bucket}/large.csv")
+    s3.put(str(there), b"x" * 3000)
+    with largest_file(1), pytest.raises(StorageError, match="File too large"), at_hand(there):
+        pass
+    with largest_file(1), pytest.raises(StorageError, match="File too large"), replacing_at(there) as sink:
+        sink.write(b"y" * 3000)
+    assert s3.get(str(there)) == b"x" * 3000
     assert list(temporary.iterdir()) == []
 
 

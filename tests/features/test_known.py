@@ -259,3 +259,12 @@ def test_pairs_that_are_asked_for_in_turns_are_those_asked_for_together() -> Non
     known.learn(GRID[1:2], SPEC)
     again = known.some(company, cutoff, SPEC).frame()
     pd.testing.assert_frame_equal(again, KnownFeatures(INPUTS).some(company, cutoff, SPEC).frame())
+
+
+def test_pairs_have_the_same_features_in_however_many_batches_they_are_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    company, cutoff = np.repeat(np.arange(40, dtype=np.int32), 4), np.tile(GRID[:4], 40)
+    expected = KnownFeatures(INPUTS).some(company, cutoff, SPEC).frame()
+    monkeypatch.setattr("ml_sys.features.known._CHOSEN_ROWS", 50)
+    pd.testing.assert_frame_equal(KnownFeatures(INPUTS).some(company, cutoff, SPEC).frame(), expected)
