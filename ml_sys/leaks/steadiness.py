@@ -9,7 +9,7 @@ free accounts pile up for years: per account, conversions fall though as many co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +40,7 @@ class LastWindows:
     p_value : float
         How often chance brings about so few, allowing for the looks that were taken; at most 1.
     least_p_value : float
-        The same if nobody had converted: what is not rare even then cannot be judged.
+        The least of all looks if nobody had converted: what is not rare even then cannot be judged.
     """
 
     windows: int
@@ -98,7 +98,10 @@ def last_windows(
         look = _look(converted, free, windows, span)
         if look is not None:
             looks.append(look)
-    return min(looks, key=lambda look: look.p_value, default=None)
+    if not looks:
+        return None
+    least = min(look.least_p_value for look in looks)
+    return replace(min(looks, key=lambda look: look.p_value), least_p_value=least)
 
 
 def _look(
