@@ -149,15 +149,16 @@ class EmptyTableError(InputError):
 class MissingColumnError(InputError):
     """A table lacks a column that the schema names."""
 
-    def __init__(self, table: Path | str, column: str, present: Sequence[str]) -> None:
+    def __init__(self, table: Path | str, column: str, present: Sequence[str], *, hint: str = "") -> None:
         near = nearest(column, present)
         closest = f"nearest is {near!r}. " if near else ""
-        found = ", ".join(present) or "nothing"
         super().__init__(
             f"{table}: column {column!r} is missing",
-            hint=f"found {found}; {closest}"
+            hint=hint
+            or f"found {', '.join(present) or 'nothing'}; {closest}"
             f'Rename it, or say what it is called, under [schema.columns]: {column} = "…".',
         )
+        self.column = column
 
 
 class RepeatedColumnError(InputError):

@@ -29,7 +29,7 @@ from ml_sys.data.quarantine import (
     MERGED_DUPLICATE,
     Quarantine,
 )
-from ml_sys.data.reading.rows import BadRow
+from ml_sys.data.reading.rows import BadRow, Where
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot_id import arrow_texts
 
@@ -53,7 +53,7 @@ class CompanyRows:
         Its name in the description.
     frame : pandas.DataFrame
         Columns line and the table's fields.
-    where : str
+    where : str or FileLines
         File or table.
     bad_ids : frozenset of str
         Ids of rows that were rejected.
@@ -61,7 +61,7 @@ class CompanyRows:
 
     table: str
     frame: pd.DataFrame
-    where: str
+    where: Where
     bad_ids: frozenset[str]
 
 

@@ -211,7 +211,8 @@ def build(
         reports[one.name] = TableReport(one.where, one.read, accepted, rejected, merged, blanked, *days)
     blanks = blank_rates(content.companies.is_blank, closed, content.form)
     since = content.companies.since if content.form.has_since else None
-    told = [note for one in tables for note in quarantine.told_blanked(one.name, one.name)]
+    told = [f"{one.name}: {note}" for one in tables for note in quarantine.notes(one.name)]
+    told += [note for one in tables for note in quarantine.told_blanked(one.name, one.name)]
     of_usage: Counter[str] = Counter()
     for one in tables:
         if one.role == USAGE:

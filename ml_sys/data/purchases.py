@@ -16,7 +16,7 @@ from ml_sys.data.checking.values import day_text
 from ml_sys.data.fields import AT, CONVERTED_ON, ID, TYPE, VALUE
 from ml_sys.data.ingesting.company_columns import narrow
 from ml_sys.data.quarantine import LOST_COMPANY
-from ml_sys.data.reading.rows import BadRow
+from ml_sys.data.reading.rows import BadRow, Where
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot_id import arrow_texts
 from ml_sys.data.usage import UNKNOWN_ID
@@ -47,7 +47,7 @@ class PurchaseRows:
     frame : pandas.DataFrame
         Columns line, id, at (microseconds), value (NaN if unknown, below zero for a refund) and converts
         (whether the row may be the conversion).
-    where : str
+    where : str or FileLines
         File or table.
     bad_ids : frozenset of str
         Ids of rows that were rejected.
@@ -55,7 +55,7 @@ class PurchaseRows:
 
     table: str
     frame: pd.DataFrame
-    where: str
+    where: Where
     bad_ids: frozenset[str]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from ml_sys.data.reading.rows import FileLines
 from ml_sys.form import PLAIN_WORDS
 from ml_sys.text import counted
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from ml_sys.data.parts.sorted_rows import ManyRows, SortedFile
-    from ml_sys.data.reading.rows import BadRow
+    from ml_sys.data.reading.rows import BadRow, Where
     from ml_sys.form import Words
 
 FIELDS = ("table", "file", "line", "reason", "raw")
@@ -67,15 +68,17 @@ class Quarantine:
         self._many: ManyRows | None = None
         self._merged = {in_words(one, words) for one in MERGED}
         self._blanked: dict[str, dict[str, tuple[int, int]]] = {}
+        self._where_blanked: dict[str, Where] = {}
+        self._notes: dict[str, list[str]] = {}
         self._batches = [_batch("", "", (), ())]
         self._counts: dict[str, Counter[str]] = {}
         self._lock = Lock()
 
-    def add(self, table: str, file: str, rows: Sequence[BadRow]) -> None:
+    def add(self, table: str, where: Where, rows: Sequence[BadRow]) -> None:
         """Add rows of a table from a file; safe to call from several threads."""
         if rows:
             reasons = [self.said(row.reason) for row in rows]
-            batch = _batch(table, file, rows, reasons)
+            batch = _batch(table, where, rows, reasons)
             with self._lock:
                 self._keep(batch)
                 self._counts.setdefault(table, Counter()).update(reasons)
@@ -87,7 +90,7 @@ class Quarantine:
     @property
     def tables(self) -> list[str]:
         """Names of the tables with any entries."""
-        return sorted({*self._counts, *self._blanked})
+        return sorted({*self._counts, *self._blanked, *self._notes})
 
     def rejected(self, table: str) -> Mapping[str, int]:
         """Return the number of rejected rows by reason, the most frequent first."""
@@ -97,8 +100,9 @@ class Quarantine:
         """Return the number of rows merged into a row that is kept, by reason."""
         return {reason: n for reason, n in self._counted(table) if reason in self._merged}
 
-    def add_blanked(self, table: str, found: Mapping[str, Sequence[int]]) -> None:
+    def add_blanked(self, table: str, where: Where, found: Mapping[str, Sequence[int]]) -> None:
         """Add blanked values of a table: reason to the lines with such values."""
+        self._where_blanked[table] = where
         known = self._blanked.setdefault(table, {})
         for reason, lines in found.items():
             n, first = known.get(reason, (0, lines[0]))
@@ -112,10 +116,20 @@ class Quarantine:
     def told_blanked(self, table: str, called: str) -> list[str]:
         """Say for each kind of blanked value in how many rows it occurs, and where first."""
         first = {reason: line for reason, (_, line) in self._blanked.get(table, {}).items()}
+        where = self._where_blanked.get(table, "")
         return [
-            f"{called}: {reason} in {counted(count, 'row')}, first in line {first[reason]:,}; read as blank"
+            f"{called}: {reason} in {counted(count, 'row')}, first in {_line(where, first[reason])}; "
+            "read as blank"
             for reason, count in self.blanked(table).items()
         ]
+
+    def add_notes(self, table: str, notes: Sequence[str]) -> None:
+        """Add what was passed over while a table was read."""
+        self._notes.setdefault(table, []).extend(notes)
+
+    def notes(self, table: str) -> Sequence[str]:
+        """Return what was passed over while a table was read."""
+        return self._notes.get(table, ())
 
     def to_table(self) -> pa.Table:
         """Return all rows, with columns `FIELDS`, in an order independent of when they were added.
@@ -157,11 +171,20 @@ class Quarantine:
         return sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
 
 
-def _batch(table: str, file: str, rows: Sequence[BadRow], reasons: Sequence[str]) -> pa.RecordBatch:
+def _line(where: Where, line: int) -> str:
+    if isinstance(where, FileLines):
+        file, line = where.of(line)
+        return f"line {line:,} of {file}"
+    return f"line {line:,}"
+
+
+def _batch(table: str, where: Where, rows: Sequence[BadRow], reasons: Sequence[str]) -> pa.RecordBatch:
+    lines = [row.line for row in rows]
+    places = [where.of(one) if isinstance(where, FileLines) else (where, one) for one in lines]
     columns: list[Any] = [
         pa.array([table] * len(rows), pa.string()),
-        pa.array([file] * len(rows), pa.string()),
-        pa.array([row.line for row in rows], pa.int64()),
+        pa.array([file for file, _ in places], pa.string()),
+        pa.array([line for _, line in places], pa.int64()),
         pa.array(list(reasons), pa.string()),
         pa.array([row.raw for row in rows], pa.string()),
     ]

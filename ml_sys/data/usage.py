@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.data.quarantine import LOST_COMPANY
-from ml_sys.data.reading.rows import BadRow
+from ml_sys.data.reading.rows import BadRow, Where
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -200,14 +200,14 @@ def united(tables: Sequence[tuple[UsageRows, UsageMeasures]], form: Form) -> Usa
 
 
 def one_per_stamp(
-    rows: UsageRows, index: CompanyIndex, place: tuple[str, str], quarantine: Quarantine
+    rows: UsageRows, index: CompanyIndex, place: tuple[str, Where], quarantine: Quarantine
 ) -> UsageRows:
     """Sort rows by company and stamp, and keep one of each.
 
     Parameters
     ----------
-    place : (str, str)
-        Name of the table in the description; file or table it comes from.
+    place : (str, Where)
+        Name of the table in the description; what it comes from.
     quarantine : Quarantine
         Gets repeated rows, and rows that contradict the one kept.
     """
@@ -254,7 +254,7 @@ def set_aside(
     at: NDArray[np.intp],
     reasons: list[str],
     index: CompanyIndex,
-    place: tuple[str, str],
+    place: tuple[str, Where],
     quarantine: Quarantine,
 ) -> UsageRows:
     """Put the rows at some positions into quarantine, each with its reason, and return the others."""

@@ -92,16 +92,19 @@ class Address:
         """Return whether it is a file."""
         return self._info().is_file
 
-    def iterdir(self) -> Iterator[Address]:
-        """Yield what is in a folder."""
+    def files_below(self) -> Iterator[tuple[tuple[str, ...], Address]]:
+        """Yield the files in and below a folder, each with the names that lead to it."""
         from pyarrow.fs import FileSelector
 
         place, _, options = self.text.partition("?")
         with self._answering():
             files, path = self._opened()
-            listed = files.get_file_info(FileSelector(path))
+            listed = files.get_file_info(FileSelector(path, recursive=True))
         for one in listed:
-            yield Address(f"{place.rstrip('/')}/{one.base_name}{options and '?'}{options}", one, self._root)
+            if one.is_file:
+                names = PurePosixPath(one.path.strip("/")).relative_to(path.strip("/")).parts
+                text = "/".join((place.rstrip("/"), *names)) + f"{options and '?'}{options}"
+                yield names, Address(text, one, self._root)
 
     def open(self, mode: str = "rb", buffering: int = -1) -> io.BufferedReader:
         """Open the file to read bytes; ``buffering=0`` asks for no more of them than are read.

@@ -154,6 +154,7 @@ def unseen_levels(scorer: Scorer, category: str, counts: Counter[str]) -> dict[s
 
 def _rejects(quarantine: Quarantine, what: str, warnings: list[str], notes: list[str]) -> pa.Table:
     for table in quarantine.tables:
+        notes += [f"{what}s: {note}" for note in quarantine.notes(table)]
         warnings += quarantine.told_blanked(table, f"{what}s")
         for found, told in ((quarantine.rejected(table), warnings), (quarantine.merged(table), notes)):
             if found:

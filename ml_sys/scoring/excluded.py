@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ml_sys.form import Words
     from ml_sys.settings import SchemaSettings
 
+_log = logging.getLogger(__name__)
+
 
 def read_excluded(path: Place, schema: SchemaSettings) -> frozenset[str]:
     """Return the ids in a file, without blanks; a file without rows takes nobody out.
@@ -42,6 +45,8 @@ def read_excluded(path: Place, schema: SchemaSettings) -> frozenset[str]:
     for part in opened.parts:
         found.update(ids(part().texts["id"]).values.to_pylist())
     opened.close()
+    for note in opened.notes:
+        _log.warning("exclude: %s", note)
     return frozenset(found - {""})
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ml_sys.data.fields import Field
-    from ml_sys.data.reading.rows import RawTable
+    from ml_sys.data.reading.rows import RawTable, Where
     from ml_sys.engine.places import Place
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.form import Form
@@ -134,14 +134,15 @@ def read_prospects(path: Place, schema: SchemaSettings, spec: FeatureSpec) -> Pr
     fields = {name: one for name, one in fields.items() if name not in opened.lacks}
     quarantine, rows, read = Quarantine(spec.form.words), HeldRows(), 0
     for checked, batch in side_by_side(partial(_checked, fields=fields, form=form), _pieces(opened)):
-        quarantine.add(NONCUSTOMERS, opened.where, checked.bad)
-        quarantine.add_blanked(NONCUSTOMERS, checked.blanked)
+        quarantine.add(NONCUSTOMERS, opened.place, checked.bad)
+        quarantine.add_blanked(NONCUSTOMERS, opened.place, checked.blanked)
         read += len(checked.lines) + len(checked.bad)
         rows.add(batch)
+    quarantine.add_notes(NONCUSTOMERS, opened.notes)
     opened.close()
     if not read:
         raise EmptyTableError(opened.where)
-    rows = _one_each(rows, form, list(fields), opened.where, quarantine)
+    rows = _one_each(rows, form, list(fields), opened.place, quarantine)
     if not len(rows):
         raise NotEnoughDataError(
             f"{path}: none of its {read:,} rows can be scored", hint=f"rejected: {_reasons(quarantine)}"
@@ -155,8 +156,9 @@ def _ready(source: FileSource, path: Place, id_column: str, names: list[str], ca
     numbers = partial(_numbers, names=names, categories=set(categories), id_column=id_column)
     for batch, bad in side_by_side(numbers, _pieces(opened)):
         read += batch.num_rows + len(bad)
-        quarantine.add(NONCUSTOMERS, opened.where, bad)
+        quarantine.add(NONCUSTOMERS, opened.place, bad)
         held.add(batch)
+    quarantine.add_notes(NONCUSTOMERS, opened.notes)
     opened.close()
     if not read:
         raise EmptyTableError(opened.where)
@@ -169,7 +171,7 @@ def _ready(source: FileSource, path: Place, id_column: str, names: list[str], ca
             BadRow(int(str(lines[at])), DUPLICATE, str(names_again[at]))
             for at in np.flatnonzero(repeats).tolist()
         ]
-        quarantine.add(NONCUSTOMERS, opened.where, bad)
+        quarantine.add(NONCUSTOMERS, opened.place, bad)
         dropped = np.zeros(len(held), dtype=bool)
         dropped[places[repeats]] = True
         held = held.without(dropped, rows_again.slice(0, 0), places[:0])
@@ -180,7 +182,9 @@ def _ready(source: FileSource, path: Place, id_column: str, names: list[str], ca
     return Ready(held, quarantine, read)
 
 
-def _one_each(rows: HeldRows, form: Form, fields: list[str], where: str, quarantine: Quarantine) -> HeldRows:
+def _one_each(
+    rows: HeldRows, form: Form, fields: list[str], where: Where, quarantine: Quarantine
+) -> HeldRows:
     """Keep one row per company, at the position of its first; see :func:`ml_sys.data.companies.reconcile`."""
     places = rows.again()
     if not places.size:

@@ -83,16 +83,17 @@ def read_usage(
     everyone: list[tuple[Any, Any]] = []
     for part in opened.parts:
         checked = check_part(part, fields)
-        quarantine.add(USAGE, opened.where, checked.bad)
+        quarantine.add(USAGE, opened.place, checked.bad)
         everyone.append((checked.columns[ID], coverage.complete_on(checked.columns[AT])))
         rows, unknown = of_companies(checked, index, measures)
         batches.append(rows)
         strangers += len(unknown)
         read += len(checked.lines) + len(checked.bad)
+    quarantine.add_notes(USAGE, opened.notes)
     opened.close()
     if not read:
         raise EmptyTableError(opened.where)
-    rows = one_per_stamp(join(batches, measures), index, (USAGE, opened.where), quarantine)
+    rows = one_per_stamp(join(batches, measures), index, (USAGE, opened.place), quarantine)
     rows = united([(rows, measures)], form)
     stamp = days_of_stamps(rows.stamp)
     company = pa.chunked_array([ids for ids, _ in everyone]).combine_chunks().dictionary_encode().indices

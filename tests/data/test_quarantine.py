@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml_sys.data.quarantine import MERGED_CUSTOMER, MERGED_DUPLICATE, MERGED_EVENT, Quarantine
-from ml_sys.data.reading.rows import BadRow
+from ml_sys.data.reading.rows import BadRow, FileLines
 from ml_sys.data.snapshot_id import quarantine_identity
 from ml_sys.form import Noun, Words
 
@@ -37,8 +37,8 @@ def test_rejected_and_merged_rows_are_counted_apart_the_most_frequent_first() ->
 
 def test_blanked_values_are_told_with_their_number_and_their_first_line() -> None:
     kept = Quarantine()
-    kept.add_blanked("customers", {"MRR is odd": [12, 30], "RANK is odd": [5]})
-    kept.add_blanked("customers", {"RANK is odd": [2, 9]})
+    kept.add_blanked("customers", "c.csv", {"MRR is odd": [12, 30], "RANK is odd": [5]})
+    kept.add_blanked("customers", "c.csv", {"RANK is odd": [2, 9]})
     assert kept.blanked("customers") == {"RANK is odd": 3, "MRR is odd": 2}
     assert kept.told_blanked("customers", "prospects") == [
         "prospects: RANK is odd in 3 rows, first in line 2; read as blank",
@@ -47,9 +47,23 @@ def test_blanked_values_are_told_with_their_number_and_their_first_line() -> Non
     assert kept.told_blanked("usage", "usage") == []
 
 
+def test_rows_and_values_of_a_folder_are_told_with_their_file() -> None:
+    kept, lines = Quarantine(), FileLines()
+    for name in ("jan.csv", "feb.csv"):
+        before = lines.begin(name)
+        kept.add("usage", lines, [BadRow(before + 4, "late", "x")])
+        kept.add_blanked("usage", lines, {f"{name[0]} is odd": [before + 9, before + 5]})
+    rows = kept.to_table().to_pylist()
+    assert [(row["file"], row["line"]) for row in rows] == [("feb.csv", 4), ("jan.csv", 4)]
+    assert kept.told_blanked("usage", "usage") == [
+        "usage: f is odd in 2 rows, first in line 5 of feb.csv; read as blank",
+        "usage: j is odd in 2 rows, first in line 5 of jan.csv; read as blank",
+    ]
+
+
 def test_tables_of_which_a_value_was_blanked_alone_are_named_too() -> None:
     kept = Quarantine()
-    kept.add_blanked("noncustomers", {"RANK is odd": [5]})
+    kept.add_blanked("noncustomers", "n.csv", {"RANK is odd": [5]})
     kept.add("customers", "c.csv", [BadRow(7, "late", "x")])
     assert kept.tables == ["customers", "noncustomers"]
 

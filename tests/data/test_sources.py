@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import uuid
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -32,7 +34,7 @@ from ml_sys.errors import (
     UnreadableFileError,
 )
 from ml_sys.settings import SchemaSettings
-from tests.data.tables import HEADERS, Tables, quarantined, usage_row
+from tests.data.tables import HEADERS, Tables, adds_up, quarantined, usage_row
 
 TABLES = (CUSTOMERS, NONCUSTOMERS, USAGE)
 USAGE_COLUMNS = columns_of(fields_of(SchemaSettings(), USAGE))
@@ -107,6 +109,38 @@ def test_a_row_of_a_parquet_file_is_quarantined_with_its_number_and_values(table
     (raw,) = pq.read_table(report.path / snapshot.QUARANTINE)["raw"].to_pylist()
     assert raw.startswith("c2,2020-01-13 00:00:00.000000,")
     assert raw.endswith(",-1")
+
+
+def test_a_folder_gives_the_snapshot_of_one_file_and_names_the_file_of_each_bad_row(tables: Tables) -> None:
+    busier = usage_row("c1", "2020-01-06 00:00:00.000", ("9",) * 8)
+    tables.usage += [usage_row("nobody"), usage_row("n1", "soon"), usage_row("n2", "2020-02-10"), busier]
+    tables.noncustomers += ["2000,6 to 10,,n1", "9,,,n2", "odd,,,n9"]
+    plain = tables.ingest()
+    cut = {}
+    for name in (NONCUSTOMERS, USAGE):
+        rows, folder = tables.rows(name), tables.folder / name
+        (folder / "sub").mkdir(parents=True)
+        for at, file in enumerate(("1.csv", "2.csv", "sub/3.csv")):
+            (folder / file).write_text("\n".join([HEADERS[name], *rows[at::3], ""]))
+        cut[name] = str(folder)
+    there = pq.read_table(plain.path / snapshot.QUARANTINE).to_pylist()
+    shutil.rmtree(tables.artifacts)
+    found = tables.ingest_as_they_are(**cut)
+    assert found.id == plain.id
+    assert adds_up(found)
+    kept = pq.read_table(found.path / snapshot.QUARANTINE).to_pylist()
+    assert len(kept) == len(there) == 10
+
+    def cut_at(row: dict[str, Any]) -> tuple[str, str, int, str]:
+        at = row["line"] - 2
+        file = tables.folder / row["table"] / ("1.csv", "2.csv", "sub/3.csv")[at % 3]
+        return row["reason"], str(file), at // 3 + 2, row["raw"]
+
+    assert sorted((row["reason"], row["file"], row["line"], row["raw"]) for row in kept) == sorted(
+        map(cut_at, there)
+    )
+    [odd] = [note for note in found.notes if "ALEXA_RANK is not a number" in note]
+    assert odd.endswith(f"first in line 5 of {tables.folder / 'noncustomers' / '2.csv'}; read as blank")
 
 
 def test_a_database_gives_the_same_snapshot_as_files(tables: Tables) -> None:

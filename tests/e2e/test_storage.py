@@ -83,9 +83,12 @@ def packed(form, path):
         header, *rows = content.splitlines(keepends=True)
         return {
             "usage/part 1.csv": header + b"".join(rows[:10]),
-            "usage/part-2.csv.gz": gzip.compress(header + b"".join(rows[10:])),
+            "usage/part-2.csv.gz": gzip.compress(header + b"".join(rows[10:20])),
+            "usage/part-3.csv": b"",
+            "usage/part-4.csv.gz": b"",
             "usage/_SUCCESS": b"",
-            "usage/old/part-0.csv": b"not,of,it\n",
+            "usage/more/part-0.csv": header + b"".join(rows[20:]),
+            "usage/_old/part-0.csv": b"not,of,it\n",
         }
     return {"usage.csv": content}
 
@@ -115,7 +118,10 @@ def test_tables_of_every_form_give_the_snapshot_that_files_here_give(bucket, tmp
     assert quarantined(found.path).equals(kept)
     assert kept.num_rows == 1
     [file] = set(pq.read_table(found.path / QUARANTINE)["file"].to_pylist())
-    assert file.startswith(f"{bucket}/{form}/usage")
+    assert file == f"{bucket}/{form}/{'usage/part 1.csv' if form == 'folder' else name}"
+    assert [one.replace(bucket, str(tmp_path)) for one in found.notes] == list(expected.notes)
+    assert ("usage: 1 of its 5 files are in folders below it" in found.notes) == (form == "folder")
+    assert sum("as it is empty" in one for one in found.notes) == 2 * (form == "folder")
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
@@ -307,11 +313,18 @@ def test_a_table_that_changes_between_its_header_and_its_rows_is_refused(bucket,
     FileSource().open(USAGE, there, USAGE_COLUMNS).close()
 
 
-def test_a_folder_of_folders_is_named(bucket):
-    s3.put(f"{bucket}/months/month=1/part.csv", b"id\n1\n")
-    with pytest.raises(InputError, match=rf"^{bucket}/months: .* folders in it") as caught:
+def test_a_folder_of_folders_is_read(bucket):
+    for month in (1, 2):
+        s3.put(f"{bucket}/months/month={month}/part.csv", b"id\n%d\n" % month)
+    table = FileSource().open(USAGE, f"{bucket}/months", {"id": "id"})
+    assert [part().texts["id"].to_pylist() for part in table.parts] == [["1"], ["2"]]
+    assert table.notes == ["ignored 'month', which only names of folders have"]
+    with pytest.raises(InputError, match=rf"^{bucket}/months/month=1/part.csv: column 'month'") as caught:
+        FileSource().open(USAGE, f"{bucket}/months", {"id": "month"})
+    assert "into the files" in caught.value.hint
+    s3.put(f"{bucket}/months/_delta_log/0.json", b"{}")
+    with pytest.raises(InputError, match=f"^{bucket}/months: .* Delta Lake"):
         FileSource().open(USAGE, f"{bucket}/months", {"id": "id"})
-    assert caught.value.hint == "name one of them"
 
 
 def test_a_damaged_table_is_named_by_its_address(bucket):

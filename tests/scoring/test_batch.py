@@ -295,7 +295,7 @@ def test_what_is_told_is_in_the_words_of_the_model(scorer):
     words = Words(entity=Noun("account", "accounts"), customer=Noun("buyer", "buyers"))
     spec = replace(scorer.spec, form=replace(scorer.spec.form, words=words))
     prospects = companies("software", "retail", "finance")
-    prospects.quarantine.add_blanked(NONCUSTOMERS, {"RANK is odd": [5, 4]})
+    prospects.quarantine.add_blanked(NONCUSTOMERS, "n.csv", {"RANK is odd": [5, 4]})
     found = score_companies(
         replace(scorer, spec=spec), prospects, usage([0], [ON_TIME - 70], strangers=1),
         replace(ASKED, listed={"c0": CUTOFF - 7}, cooldown_weeks=2, waiting={"c2"}),

@@ -15,7 +15,7 @@ import pytest
 
 from ml_sys.data.coverage import Coverage
 from ml_sys.data.reading.columnar import as_text
-from ml_sys.data.schema import NEVER_BEGAN, USAGE
+from ml_sys.data.schema import NEVER_BEGAN, NONCUSTOMERS, USAGE
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.form import Noun
 from ml_sys.scoring.prospects import ProspectTable, Ready, read_prospects
@@ -67,6 +67,28 @@ def test_usage_of_a_period_that_ends_after_the_clock_is_not_covered(
     path = usage_file(tmp_path, usage_row("a", "2020-01-06"), usage_row("other", "2020-01-13"))
     found = read_usage(path, SCHEMA, ["a"], Coverage(min_coverage=0.0), not_after=day(not_after))
     assert found.covered_until == day(end)
+
+
+def test_rows_of_folders_are_told_with_their_file_and_what_is_passed_over_is_noted(tmp_path: Path) -> None:
+    for name, header, rows in (
+        ("usage", HEADERS[USAGE], (usage_row("a"), usage_row("a", "soon"))),
+        ("prospects", "ALEXA_RANK,EMPLOYEE_RANGE,INDUSTRY,id", ("odd,,,a", "1,,,")),
+    ):
+        (tmp_path / name / "more").mkdir(parents=True)
+        for file, row in zip(("1.csv", "more/2.csv"), rows, strict=True):
+            (tmp_path / name / file).write_text(f"{header}\n{row}\n")
+        (tmp_path / name / "3.csv").touch()
+    used = read_usage(tmp_path / "usage", SCHEMA, ["a"], Coverage(min_coverage=0.0)).quarantine
+    found = read_prospects(tmp_path / "prospects", SCHEMA, SPEC).quarantine
+    for kept, name, table in ((used, "usage", USAGE), (found, "prospects", NONCUSTOMERS)):
+        [row] = kept.to_table().to_pylist()
+        assert (row["file"], row["line"]) == (str(tmp_path / name / "more" / "2.csv"), 2)
+        assert list(kept.notes(table)) == [
+            "1 of its 3 files are in folders below it",
+            f"{tmp_path / name / '3.csv'}: skipped, as it is empty",
+        ]
+    [told] = found.told_blanked(NONCUSTOMERS, "prospects")
+    assert told.endswith(f"in 1 row, first in line 2 of {tmp_path / 'prospects' / '1.csv'}; read as blank")
 
 
 def test_prospects_keep_the_order_of_the_file_and_their_first_row(tmp_path: Path) -> None:

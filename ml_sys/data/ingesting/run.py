@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ml_sys.data.company_index import CompanyIndex, GrowingIndex
     from ml_sys.data.fields import Field
     from ml_sys.data.parts.overflow import Overflow
-    from ml_sys.data.reading.rows import BadRow, Part, RawTable
+    from ml_sys.data.reading.rows import BadRow, Part, RawTable, Where
     from ml_sys.form import Form
     from ml_sys.settings.tables import PurchaseTable
 
@@ -128,9 +128,9 @@ class IngestRun:
         self._on_progress = on_progress
         self._begun: dict[str, list[Future[Checked]]] = {}
 
-    def place(self, table: str) -> tuple[str, str]:
+    def place(self, table: str) -> tuple[str, Where]:
         """Return the name and the origin of a table, as shown in the quarantine."""
-        return table, self.opened[table].where
+        return table, self.opened[table].raw.place
 
     def count(self, table: str, n_read: int) -> None:
         """Add to the number of rows read from a table."""
@@ -156,7 +156,7 @@ class IngestRun:
         bad_ids = frozenset(name for part in parts for name in part.bad_ids)
         frame = judged(frame, described)
         self.no_purchases[table] = int((~frame[CONVERTS]).sum())
-        return PurchaseRows(table, frame, self.opened[table].where, bad_ids)
+        return PurchaseRows(table, frame, self.opened[table].raw.place, bad_ids)
 
     def usage(self, table: str, index: CompanyIndex | GrowingIndex) -> UsageOfTable:
         """Read the usage of known companies."""
@@ -209,10 +209,11 @@ class IngestRun:
         begun: Iterable[Part | Future[Checked]] = self._begun.pop(table, ())
         parts = chain(begun, opened.raw.parts)
         for n_read, bad, blanked, result in _in_order(work, parts):
-            self.quarantine.add(table, opened.where, bad)
-            self.quarantine.add_blanked(table, blanked)
+            self.quarantine.add(table, opened.raw.place, bad)
+            self.quarantine.add_blanked(table, opened.raw.place, blanked)
             self.count(table, n_read)
             yield result
+        self.quarantine.add_notes(table, opened.raw.notes)
         if not self.read[table]:
             raise EmptyTableError(opened.where)
 

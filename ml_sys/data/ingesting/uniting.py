@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.checking.validate import Checked
     from ml_sys.data.quarantine import Quarantine
+    from ml_sys.data.reading.rows import Where
     from ml_sys.form import Form
 
 # Rows that are compared with each other at a time.
@@ -42,8 +43,9 @@ class EntityRows:
 
     Attributes
     ----------
-    table, where : str
-        Its name in the description; file or table.
+    table : str
+        Its name in the description.
+    where : str or FileLines
     bad_ids : frozenset of str
         Ids of rows that were rejected.
     fields : tuple of str
@@ -53,13 +55,13 @@ class EntityRows:
     """
 
     table: str
-    where: str
+    where: Where
     bad_ids: frozenset[str]
     fields: tuple[str, ...]
     columns: dict[str, Any]
 
     @classmethod
-    def of(cls, table: str, where: str, checked: Checked) -> EntityRows:
+    def of(cls, table: str, where: Where, checked: Checked) -> EntityRows:
         """Narrow a checked batch."""
         held = {
             name: narrow(one) if isinstance(one, np.ndarray) else one if name == ID else Texts.of(one)

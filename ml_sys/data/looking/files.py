@@ -12,8 +12,9 @@ import duckdb
 
 from ml_sys.data.looking.headers import above_header
 from ml_sys.data.looking.names import MONTHS
+from ml_sys.data.reading.folder import files_below
 from ml_sys.data.reading.sql import literal
-from ml_sys.errors import InputError, UnreadableFileError, nearest
+from ml_sys.errors import EmptyTableError, InputError, UnreadableFileError, nearest
 from ml_sys.settings.base import is_address
 
 if TYPE_CHECKING:
@@ -56,11 +57,11 @@ def files_of(named: Sequence[str]) -> tuple[list[Path], list[str]]:
             )
         path = Path(text)
         if path.is_dir():
-            inside = sorted(
-                one for one in path.rglob("*") if one.is_file() and not one.name.startswith((".", "_"))
-            )
-            tables = [one for one in inside if kind_of(one)]
-            notes += [_skipped(one) for one in inside if not kind_of(one)]
+            inside = _inside(path)
+            tables = [one for one in inside if kind_of(one) and one.stat().st_size]
+            notes += [_skipped(one) for one in inside if one not in tables]
+            if not tables and all(map(kind_of, inside)) and inside:
+                raise EmptyTableError(path)
             if not tables:
                 sheets = next((one for one in inside if one.suffix.lower() in _SHEETS), None)
                 hint = f"{sheets} is a workbook: {_SAVE_SHEETS}" if sheets else _EXPECTED
@@ -86,7 +87,7 @@ def files_of(named: Sequence[str]) -> tuple[list[Path], list[str]]:
 def _skipped(path: Path) -> str:
     if path.suffix.lower() in _SHEETS:
         return f"{path}: skipped, as workbooks are not read: {_SAVE_SHEETS}"
-    return f"{path}: skipped, as it is not a table"
+    return f"{path}: skipped, as it is {'empty' if kind_of(path) else 'not a table'}"
 
 
 def encoding_of(path: Path) -> str:
@@ -155,10 +156,18 @@ def common_folder(paths: Sequence[Path]) -> Path:
 
 
 def is_whole_folder(paths: Sequence[Path]) -> bool:
-    """Return whether files are all that a folder contains, so that it can be named instead."""
-    folder = paths[0].parent
-    inside = {one for one in folder.iterdir() if one.is_file() and not one.name.startswith((".", "_"))}
-    return inside == set(paths)
+    """Return whether files are all that are in and below a folder, so that it can be named instead.
+
+    Empty files, which are passed over, do not matter. A folder is not if names of folders in it hold values,
+    which only a query reads.
+    """
+    folder = common_folder(paths)
+    named = any("=" in name for path in paths for name in path.relative_to(folder).parts[:-1])
+    return not named and {one for one in _inside(folder) if one.stat().st_size} == set(paths)
+
+
+def _inside(folder: Path) -> list[Path]:
+    return [one for one in files_below(folder) if isinstance(one, Path)]
 
 
 def paths_sql(paths: Sequence[Path]) -> str:

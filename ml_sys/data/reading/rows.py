@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ml_sys.engine.places import Place
 
 RAW_LIMIT = 2000  # characters of a row that the quarantine keeps
+_LINE_BITS = 40
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,37 @@ class BadRow:
     line: int
     reason: str
     raw: str
+
+
+class FileLines:
+    """The files that are read as one table, and which of them a line is in.
+
+    Lines of the n-th file, from 0, are numbered from n × 2^40 on, so those of the first keep their numbers.
+    """
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+
+    def begin(self, name: str) -> int:
+        """Add a file, and return what its lines are numbered from."""
+        self._names.append(name)
+        return (len(self._names) - 1) << _LINE_BITS
+
+    def of(self, line: int) -> tuple[str, int]:
+        """Return the file of a line, and its number there.
+
+        Examples
+        --------
+        >>> lines = FileLines()
+        >>> before = [lines.begin(name) for name in ("jan.csv", "feb.csv")]
+        >>> lines.of(7), lines.of(before[1] + 7)
+        (('jan.csv', 7), ('feb.csv', 7))
+        """
+        return self._names[line >> _LINE_BITS], line & ((1 << _LINE_BITS) - 1)
+
+
+# The file or table that rows come from; or the files, for lines that they number.
+Where: TypeAlias = str | FileLines
 
 
 class TypedTexts(Mapping[str, Any]):
@@ -146,6 +178,10 @@ class RawTable:
         Optional fields that are missing.
     parquet : Path or Address or None
         The file, if it is a Parquet file.
+    files : FileLines or None
+        The files, if they are those of a folder.
+    notes : list of str
+        What was passed over; complete once all parts are read.
     """
 
     where: str
@@ -154,6 +190,17 @@ class RawTable:
     close: Callable[[], None] = lambda: None
     lacks: frozenset[str] = frozenset()
     parquet: Place | None = None
+    files: FileLines | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def place(self) -> Where:
+        """Where its lines are."""
+        return self.files or self.where
+
+    def at(self, line: int) -> tuple[str, int]:
+        """Return the file or table of a line, and its number there."""
+        return self.files.of(line) if self.files else (self.where, line)
 
 
 class TableSource(Protocol):

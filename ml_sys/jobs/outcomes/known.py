@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ml_sys.engine.places import Place
     from ml_sys.settings import Settings
 
+_log = logging.getLogger(__name__)
 # A last conversion in a file that comes this many days after the others is a mistake.
 _ALONE_DAYS = 30
 # The column of a file of calls that says when each was made.
@@ -182,7 +184,8 @@ def _read(path: Place, table: str, fields: Mapping[str, Field], strict: str = ""
             checked = check(part(), kept)
             for bad in checked.bad:
                 if strict and bad.reason.startswith(f"{strict} "):
-                    raise InputError(f"{opened.where}, line {bad.line}: {bad.reason}", hint=_DAYS_HINT)
+                    file, line = opened.at(bad.line)
+                    raise InputError(f"{file}, line {line}: {bad.reason}", hint=_DAYS_HINT)
             frames.append(
                 pd.DataFrame(
                     {
@@ -191,6 +194,8 @@ def _read(path: Place, table: str, fields: Mapping[str, Field], strict: str = ""
                     }
                 )
             )
+    for note in opened.notes:
+        _log.warning("%s: %s", table, note)
     found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     if found.empty:
         raise EmptyTableError(opened.where)

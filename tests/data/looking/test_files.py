@@ -18,7 +18,7 @@ from ml_sys.data.looking.files import (
     parts_together,
     paths_sql,
 )
-from ml_sys.errors import InputError, UnreadableFileError
+from ml_sys.errors import EmptyTableError, InputError, UnreadableFileError
 
 
 def tables(folder: Path, *names: str) -> list[list[str]]:
@@ -123,8 +123,34 @@ def test_a_folder_is_whole_where_nothing_else_lies_in_it(tmp_path: Path) -> None
     both = [tmp_path / "log_1.csv", tmp_path / "log_2.csv"]
     assert is_whole_folder(both)
     assert not is_whole_folder(both[:1])
-    (tmp_path / "notes.md").touch()
+    (tmp_path / "log_3.csv").touch()
+    assert is_whole_folder(both)
+    (tmp_path / "notes.md").write_text("what is here")
     assert not is_whole_folder(both)
+
+
+def test_a_folder_is_whole_with_all_that_is_below_it_unless_names_of_folders_hold_values(
+    tmp_path: Path,
+) -> None:
+    names = "log/1.csv", "log/old/2.csv", "days/day=1/1.csv", "days/day=2/1.csv"
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("id,at\n1,2024-01-01\n")
+    first, below, *days = (tmp_path / name for name in names)
+    assert is_whole_folder([first, below])
+    assert not is_whole_folder([first])
+    assert not is_whole_folder(days)
+
+
+def test_an_empty_file_of_a_folder_is_skipped_and_the_others_are_one_table(tmp_path: Path) -> None:
+    (tmp_path / "log_0.csv").touch()
+    assert tables(tmp_path, "log_1.csv", "log_2.csv") == [["log_1.csv", "log_2.csv"]]
+    _, notes = files_of([str(tmp_path)])
+    assert notes == [f"{tmp_path / 'log_0.csv'}: skipped, as it is empty"]
+    for name in ("log_1.csv", "log_2.csv"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(EmptyTableError, match=f"^{tmp_path}: has no rows"):
+        files_of([str(tmp_path)])
 
 
 def test_the_folder_of_files_is_the_nearest_that_holds_them_all() -> None:
