@@ -174,10 +174,10 @@ def _one_each(rows: pd.DataFrame, said: Sequence[str]) -> tuple[pd.DataFrame, pd
     agreeing = group[~contradicted]
     merged = agreeing.groupby(ID, as_index=False)[list(said)].first()
     filled = agreeing[list(said)].notna()
-    which = filled.to_numpy() @ 2 ** np.arange(len(said))
-    ranked = agreeing.assign(n_filled=-filled.sum(axis=1), which=-which)
+    lacking = [one.tobytes() for one in ~filled.to_numpy()[:, ::-1]]
+    ranked = agreeing.assign(n_filled=-filled.sum(axis=1), lacking=lacking)
     unsaid = [SINCE] if SINCE in ranked else []
-    ranked = ranked.sort_values([ID, "n_filled", "which", _TABLE, *unsaid, _LINE])
+    ranked = ranked.sort_values([ID, "n_filled", "lacking", _TABLE, *unsaid, _LINE])
     repeats = ranked[ID].duplicated()
     kept = ranked.loc[~repeats, [name for name in rows.columns if name not in said]]
     kept = pd.concat([rows[~several], merged.merge(kept, on=ID)[rows.columns]])

@@ -67,6 +67,20 @@ def test_rows_that_agree_are_one_and_a_customer_takes_what_its_other_rows_say() 
     assert told == {(2, "c1,1970-04-11,,,,"), (2, "c1,16000001,2 to 5,"), (3, "n1,3,,")}
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_which_of_rows_that_agree_stands_aside_depends_on_no_order_however_many_attributes_there_are(
+    backwards: bool,
+) -> None:
+    names = [f"seats_{at}" for at in range(80)]
+    form = Form(attributes=tuple(Attribute(name, "number", name, name) for name in names))
+    said = [{"id": "n1", **dict.fromkeys(names, np.nan), filled: 7.0} for filled in ("seats_70", "seats_71")]
+    frame = pd.DataFrame(said[::-1] if backwards else said).assign(line=[2, 3])
+    quarantine = Quarantine()
+    companies, _ = reconcile([CompanyRows(NONCUSTOMERS, frame, "t.csv", frozenset())], form, quarantine)
+    assert companies.loc[0, ["seats_70", "seats_71"]].tolist() == [7.0, 7.0]
+    assert [row["raw"].index("7") for row in quarantine.to_table().to_pylist()] == [len("n1,") + 70]
+
+
 def test_a_customer_takes_nothing_of_which_its_other_rows_contradict_each_other() -> None:
     paid = rows(PAID, (2, "c1", 100, 9.0, np.nan, None, None), (3, "c2", 100, 9.0, 7.0, "1", None))
     free = rows(
