@@ -64,7 +64,7 @@ def without_keys(where: str) -> str:
     return where
 
 
-def _kept(where: str) -> str:
+def _kept(where: str) -> str:  # private, as the manual would name a public one
     return without_keys(where)
 
 

@@ -96,8 +96,8 @@ def without_collecting() -> Iterator[None]:
 def reusing_memory() -> Iterator[None]:
     """Keep freed memory until the end, for the next part: fresh memory costs a tenth of an ingest.
 
-    glibc's settings stay, which are those that it finds by itself once large blocks have been freed, but for
-    the memory that it keeps. With another C library nothing changes.
+    What is kept goes back to the system at the end; the two settings of glibc stay. With another C library
+    nothing changes.
     """
     libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
     with suppress(AttributeError):
