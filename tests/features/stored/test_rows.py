@@ -94,6 +94,20 @@ def test_zeros_below_and_above_share_a_digest_and_not_the_exact_one() -> None:
     assert np.unique(different.exact_digests()).size == 2
 
 
+def test_a_row_that_only_shares_its_digest_with_a_known_one_is_another() -> None:
+    def added(known: StoredDifferent | None, *numbers: float) -> tuple[StoredDifferent, list[int]]:
+        pile = StoredPile(known)
+        pile.add(Rows.merged(pd.DataFrame({"number": np.array(numbers, np.float32)})))
+        different, (number,) = pile.united([])
+        assert isinstance(different, StoredDifferent)
+        return different, number.tolist()
+
+    known, first = added(None, 0.0)
+    both, number = added(known, -0.0, 0.0)
+    assert (first, sorted(number)) == ([0], [0, 1])
+    assert np.signbit(both.column("number")).tolist() == [False, True]
+
+
 def test_files_go_with_the_last_that_refers_to_them_and_not_with_a_copy_of_another_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
