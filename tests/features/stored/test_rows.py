@@ -76,6 +76,25 @@ def test_rows_far_from_each_other_are_read_in_runs_and_come_in_the_order_asked_f
         assert counted.taken(at)["number"].tolist() == wanted
 
 
+def added(known: StoredDifferent | None, *numbers: float) -> tuple[StoredDifferent, list[int]]:
+    """Return rows with these besides the known ones, and the numbers of these."""
+    pile = StoredPile(known)
+    pile.add(Rows.merged(pd.DataFrame({"number": np.array(numbers, np.float32)})))
+    different, (number,) = pile.united([])
+    assert isinstance(different, StoredDifferent)
+    return different, number.tolist()
+
+
+def test_rows_are_taken_from_the_files_of_those_that_are_known_and_of_those_added() -> None:
+    every, _ = added(None, 1, 2, 3)
+    for more in ((4, 5, 6, 7), (8, 9)):
+        every, _ = added(every, *more)
+    numbers = every.column("number")
+    for some in ([8, 4], [0, 3, 2], [5], [1, 6, 7]):
+        assert every.taken(np.array(some))["number"].tolist() == numbers[some].tolist()
+    assert sorted(numbers.tolist()) == list(range(1, 10))
+
+
 @pytest.mark.parametrize(("zero", "one_array"), [(0.0, True), (-0.0, False)])
 def test_digests_are_kept_twice_only_where_a_zero_lies_below_zero(zero: float, one_array: bool) -> None:
     pile = StoredPile(None)
@@ -95,13 +114,6 @@ def test_zeros_below_and_above_share_a_digest_and_not_the_exact_one() -> None:
 
 
 def test_a_row_that_only_shares_its_digest_with_a_known_one_is_another() -> None:
-    def added(known: StoredDifferent | None, *numbers: float) -> tuple[StoredDifferent, list[int]]:
-        pile = StoredPile(known)
-        pile.add(Rows.merged(pd.DataFrame({"number": np.array(numbers, np.float32)})))
-        different, (number,) = pile.united([])
-        assert isinstance(different, StoredDifferent)
-        return different, number.tolist()
-
     known, first = added(None, 0.0)
     both, number = added(known, -0.0, 0.0)
     assert (first, sorted(number)) == ([0], [0, 1])
