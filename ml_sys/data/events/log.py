@@ -13,13 +13,12 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
 from ml_sys.data.events.counting import SUM_LIMIT, EventRows, stamps_of
 from ml_sys.data.events.reading import amount_columns, arrow_schema, as_arrow
-from ml_sys.data.parts.sorted_rows import room_errors
+from ml_sys.data.parts.sorted_rows import room_errors, temporary_database
 from ml_sys.data.quarantine import MERGED_EVENT
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
 from ml_sys.days import DAY_MICROSECONDS
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 # Prefix of the temporary folders for events.
 SCRATCH = "mlsys-events"
 MEMORY_MB = 1500
-_THREADS = 2
 _BATCH_ROWS = 1 << 17
 _END_OF_TIME = 2**31 - 1
 
@@ -76,15 +74,7 @@ class EventLog:
         self._folder = self._scratch.enter_context(scratch_folder(SCRATCH, folder))
         self._taken_out = 0
         self._order: NDArray[np.int32] | None = None
-        self.database = duckdb.connect(
-            str(self._folder / "events.duckdb"),
-            config={
-                "memory_limit": f"{memory_mb}MB",
-                "threads": _THREADS,
-                "temp_directory": str(self._folder),
-                "preserve_insertion_order": False,
-            },
-        )
+        self.database = temporary_database(self._folder, memory_mb)
         columns = "".join(f", {name} BIGINT" for name in self.amounts)
         self.run(
             f"CREATE TABLE event (entity INTEGER, moment BIGINT, day INTEGER{columns}, line BIGINT,"

@@ -53,17 +53,7 @@ class ManyRows:
     def __init__(self, schema: pa.Schema, stack: ExitStack) -> None:
         self._schema = schema
         self._folder = stack.enter_context(scratch_folder(SCRATCH))
-        self._database = stack.enter_context(
-            duckdb.connect(
-                str(self._folder / "rows.duckdb"),
-                config={
-                    "memory_limit": f"{_MEMORY_MB}MB",
-                    "threads": _THREADS,
-                    "temp_directory": str(self._folder),
-                    "preserve_insertion_order": False,
-                },
-            )
-        )
+        self._database = stack.enter_context(temporary_database(self._folder, _MEMORY_MB))
         self._run("CREATE TABLE kept AS FROM rows", schema.empty_table())
 
     def add(self, rows: pa.Table) -> None:
@@ -103,6 +93,19 @@ class ManyRows:
             self._database.register("rows", rows)
             self._database.execute(statement).complete()
             self._database.unregister("rows")
+
+
+def temporary_database(folder: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
+    """Open a database that lies in a folder beyond so much memory; its rows have no order."""
+    return duckdb.connect(
+        str(folder / "rows.duckdb"),
+        config={
+            "memory_limit": f"{memory_mb}MB",
+            "threads": _THREADS,
+            "temp_directory": str(folder),
+            "preserve_insertion_order": False,
+        },
+    )
 
 
 @contextmanager
