@@ -105,7 +105,7 @@ class AdaptiveSMOTENC(BaseEstimator):
         self.counts_before_ = self.counts_after_ = (majority, minority)
         wanted = majority if self.sampling_strategy == "auto" else int(self.sampling_strategy * majority)
         if wanted <= minority:
-            log.info("no resampling: the %d positive rows are as many as the ratio asked for", minority)
+            log.debug("no resampling: the %d positive rows are as many as the ratio asked for", minority)
             return X, y
         converter = np.arange(minority) if company is None else _numbered(company[positive])
         if np.unique(converter).size < 2:

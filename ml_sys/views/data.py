@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 def sampled(report: SampleReport | ProductReport) -> None:
     """Show what was generated."""
+    faults = [f"{count} {kind}" for kind, count in report.anomalies.items() if count]
     console.table(
         f"Sample in {report.folder}",
         ("file", "rows"),
         [(file, f"{rows:,}") for file, rows in report.rows.items()],
         caption=f"{report.monthly_rate:.2%} of free {report.entities} pay within 30 days; faults added: "
-        + ", ".join(f"{count} {kind}" for kind, count in report.anomalies.items()),
+        + (", ".join(faults) or "none"),
     )
 
 

@@ -130,7 +130,7 @@ def stories(evidence: Evidence) -> tuple[Section, Section]:
         Section(
             "misses",
             "Lowest-ranked converters",
-            (f"Lowest-ranked converters; {_unseen(evidence.reliance.misses)}.",)
+            (_unseen(evidence.reliance.misses),)
             if evidence.reliance.misses
             else ("There are none besides those above.",),
             stories=tuple(map(_story, evidence.reliance.misses)),
@@ -140,7 +140,10 @@ def stories(evidence: Evidence) -> tuple[Section, Section]:
 
 def _unseen(misses: tuple[Example, ...]) -> str:
     unseen = sum(not one.seen for one in misses)
-    return f"{unseen} of these {len(misses)} had no usage yet that could have given them away"
+    if not unseen:
+        return "Converters of the holdout that stood lowest in the list of their day."
+    of_all = f"{unseen} of these {len(misses)} had no usage yet that could have given them away"
+    return f"Lowest-ranked converters; {of_all}."
 
 
 def _or_too_few(one: Estimate | None) -> str:

@@ -99,6 +99,12 @@ def test_an_example_is_told_with_its_place_its_day_and_whether_it_was_seen():
     )
 
 
+def test_misses_that_had_all_been_seen_are_said_to_stand_lowest():
+    found = SimpleNamespace(hits=(), misses=(example(True, 1400), example(True)))
+    _, misses = companies.stories(evidence(reliance=found))
+    assert misses.sentences == ("Converters of the holdout that stood lowest in the list of their day.",)
+
+
 def test_without_examples_it_says_why():
     hits, misses = companies.stories(evidence(reliance=SimpleNamespace(hits=(), misses=())))
     assert hits.sentences == ("No company of the holdout converted.",)
