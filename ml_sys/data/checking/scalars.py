@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FIRST_YEAR, LAST_YEAR = 1970, 2099
+# Largest amount, in units of its last digit: thousands add up in 64 bits, and each is exact as a float.
+AMOUNT_LIMIT = 10**15
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,6})?")
 _STAMP = re.compile(

@@ -23,11 +23,9 @@ from ml_sys.data.checking.columns import (
     stripped,
     without,
 )
-from ml_sys.data.checking.scalars import Fault
+from ml_sys.data.checking.scalars import AMOUNT_LIMIT, Fault
 
 COUNT_LIMIT = int(np.iinfo(np.int32).max)
-# Thousands of them can be added up in 64 bits, and each is exact as a float.
-AMOUNT_LIMIT = 10**15
 
 _CERTAIN_INT32_DIGITS = 9
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.data.checking.scalars import Fault
+from ml_sys.data.checking.scalars import AMOUNT_LIMIT, Fault
 from ml_sys.form import name_of
 from ml_sys.settings.tables import NO_KINDS
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ml_sys.days import Period
     from ml_sys.form import Form
 
-# Largest amount of one event, in units of its last digit: up to here a float64 is exact for whole numbers.
-AMOUNT_LIMIT = 2**53
 # Largest sum of a row; larger sums are capped.
 SUM_LIMIT = 2**62
 # The first Monday after 1970-01-01, which was a Thursday.

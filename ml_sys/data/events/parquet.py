@@ -14,8 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml_sys.data.checking.scalars import FIRST_YEAR, LAST_YEAR, Fault
-from ml_sys.data.events.counting import AMOUNT_LIMIT
+from ml_sys.data.checking.scalars import AMOUNT_LIMIT, FIRST_YEAR, LAST_YEAR, Fault
 from ml_sys.data.quarantine import LOST_COMPANY
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
 from ml_sys.data.reading.sql import quoted

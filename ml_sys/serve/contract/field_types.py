@@ -10,7 +10,7 @@ from pydantic import Field
 from pydantic_core import PydanticCustomError, core_schema
 
 from ml_sys.data.checking import scalars
-from ml_sys.data.checking.scalars import Fault
+from ml_sys.data.checking.scalars import AMOUNT_LIMIT, Fault
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 _MAX_TEXT = 500
 _MAX_STAMP = 100
 _MAX_COUNT = 2**31 - 1
-# What whole numbers a float64 holds exactly, with room for sums.
-_MAX_AMOUNT = 2**50
 # The largest float32.
 _MAX_NUMBER = 3.4028234663852886e38
 
@@ -62,7 +60,7 @@ class _Whole:
 
 def amount(digits: int) -> Any:
     """Return the type of an amount with this many decimals."""
-    return Annotated[float, Field(ge=0, le=_MAX_AMOUNT / 10**digits)]
+    return Annotated[float, Field(ge=0, le=AMOUNT_LIMIT / 10**digits)]
 
 
 def moment(zone: ZoneInfo | None) -> Any:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml_sys.data.checking import scalars
 from ml_sys.data.checking.scalars import FIRST_YEAR, LAST_YEAR, Fault, free_text
 from ml_sys.data.events.counting import Counting
 from ml_sys.data.events.few import Events, count_few
 from ml_sys.data.schema import NEVER_BEGAN
-from ml_sys.data.usage import UsageRows, one_of_each
+from ml_sys.data.usage import UsageRows, one_of_each, values_dtype
 from ml_sys.days import day_number, days_of_stamps
 from ml_sys.features.attributes import Attributes
 from ml_sys.features.compute import feature_columns
@@ -126,7 +127,7 @@ def _periods(
         np.array([at for at, _ in dated], dtype=np.int32),
         np.array([row[table.at] for _, row in dated], dtype=np.int64),
         # Whole numbers of their digits, halves rounded to even as at ingest.
-        np.rint(told.reshape(-1, len(scales)) * scales).astype(_int_type(spec.form)),
+        np.rint(told.reshape(-1, len(scales)) * scales).astype(values_dtype(spec.form)),
         np.arange(len(dated)),
     )
     kept, dropped, repeats = one_of_each(rows)
@@ -185,10 +186,6 @@ def _of_form(values: NDArray[Any], table: UsageTable, form: Form) -> NDArray[Any
     return every
 
 
-def _int_type(form: Form) -> Any:
-    return np.int64 if any(one.digits for one in form.measures) else np.int32
-
-
 def _remark(remarks: list[list[str]], places: NDArray[np.int32], one: str, several: str) -> None:
     """Add to each company among ``places`` how many of its rows do not count, and why."""
     for at, count in zip(*np.unique(places, return_counts=True), strict=True):
@@ -210,7 +207,14 @@ def _value(one: Attribute, given: Mapping[str, Any], said: list[str]) -> float |
         return None if value is None else float(value)
     if one.kind != "number":
         text = free_text(value)
-        return None if text in one.missing else text
+        if text is None or scalars.is_missing(text, one.missing):
+            return None
+        found, fault = scalars.level(text, one.levels) if one.kind == "ordered" else (text, Fault.NONE)
+        if fault:
+            said.append(f"{one.name} {fault.reason}, so it counts as blank")
+        return found
+    if value is not None and one.missing and scalars.is_missing(_as_exported(value), one.missing):
+        return None
     if one.none is not None and (given[none_field(one)] or value == one.none):
         return np.inf
     if value is not None and one.scale == "log" and not value > 0:
@@ -219,13 +223,19 @@ def _value(one: Attribute, given: Mapping[str, Any], said: list[str]) -> float |
     return None if value is None else float(value)
 
 
+def _as_exported(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else repr(value)
+
+
 def _since(companies: Sequence[Raw], cutoff: int, remarks: list[list[str]]) -> NDArray[np.int32]:
     since = np.full(len(companies), NEVER_BEGAN, dtype=np.int32)
     for at, company in enumerate(companies):
         given = company.__dict__[SINCE]
         if given is None:
             continue
-        if day_number(given) >= cutoff:
+        if not FIRST_YEAR <= given.year <= LAST_YEAR:
+            remarks[at].append(f"since {Fault.OUT_OF_TIME.reason}, so it counts as blank")
+        elif day_number(given) >= cutoff:
             remarks[at].append("since is not before as_of, so it counts as blank")
         else:
             since[at] = day_number(given)

@@ -81,7 +81,9 @@ def row_type(table: UsageTable, form: Form) -> type[BaseModel]:
         if table.event:
             fields[table.event] = (Name | None, Field(None, description="The kind of event."))
         for name in table.amounts:
-            fields[name] = (_value_type(named[name]), Field(0, description=f"{_value_text(named[name])}"))
+            kind = _value_type(named[name])
+            kind = kind if kind is Count else kind | None  # a blank amount of an event adds nothing
+            fields[name] = (kind, Field(0, description=_value_text(named[name])))
         for name, text in ((table.user, "Who did it."), (table.event_id, "Identifier of the event.")):
             if name:
                 fields[name] = (Name | None, Field(None, description=text))
@@ -126,7 +128,7 @@ def _attribute_fields(one: Attribute) -> dict[str, Any]:
 
 
 def _value_type(one: Measure) -> Any:
-    return amount(one.digits) if one.digits else Count
+    return amount(one.digits) if one.digits or one.role == "amount" else Count
 
 
 def _value_text(one: Measure) -> str:

@@ -118,7 +118,7 @@ def test_sums_are_exact_and_end_at_a_limit():
         Counting(None, DIGITS, has_users=False, period=Period("day")),
     )
     assert got.values[0, 2] == AMOUNT_LIMIT + 2
-    many = [event(two=most)] * 1000
+    many = [event(two=most)] * 5000
     counting = Counting(None, DIGITS, has_users=False, period=Period("day"))
     assert counted(many, counting).values[0, 2] == SUM_LIMIT
     assert count_few(few(many), counting).values[0, 2] == SUM_LIMIT

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from ml_sys.data.checking.values import AMOUNT_LIMIT, scaled
 from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.snapshot import Snapshot, load, load_tables
 from ml_sys.data.sources import FileSource
@@ -48,9 +50,13 @@ SCHEMA = SchemaSettings.model_validate(
             },
         },
         "attributes": {
-            "age": {"kind": "number", "scale": "log", "none": -1},
+            "age": {"kind": "number", "scale": "log", "none": -1, "missing": ["99", "7.5"]},
             "plan": {"kind": "ordered", "levels": ["free", "basic", "pro"]},
-            "country": {"kind": "category", "synonyms": {"uk": "united_kingdom"}},
+            "country": {
+                "kind": "category",
+                "synonyms": {"uk": "united_kingdom"},
+                "missing": ["n/a"],
+            },
             "newsletter": {"kind": "flag"},
             "size": {"kind": "range", "blank_leaks": True},
         },
@@ -65,10 +71,10 @@ def written(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     students = pd.DataFrame(
         {
             "id": [f"s{i:02d}" for i in range(n)],
-            "joined": [f"2024-0{1 + i % 3}-{1 + i % 19:02d}" for i in range(n)],
-            "age": rng.choice(["", "17", "30.5", "-1", "0"], n),
-            "plan": rng.choice(["", "free", "Basic", "pro"], n),
-            "country": rng.choice(["", "UK", "France"], n),
+            "joined": ["1969-12-31", *(f"2024-0{1 + i % 3}-{1 + i % 19:02d}" for i in range(1, n))],
+            "age": rng.choice(["", "17", "30.5", "-1", "0", "99", "7.5"], n),
+            "plan": rng.choice(["", "free", "Basic", "pro", "gold"], n),
+            "country": rng.choice(["", "UK", "France", "N/A"], n),
             "newsletter": rng.choice(["", "yes", "no"], n),
             "size": rng.choice(["", "1 to 9", "10k+"], n),
         }
@@ -119,8 +125,8 @@ def request_of(student: dict[str, str], events: pd.DataFrame) -> dict[str, Any]:
     for row in events.to_dict("records"):
         event = {"at": row["at"], "what": row["what"] or None, "device": row["device"] or None}
         event["key"] = row["key"] or None
-        if row["minutes"]:
-            event["minutes"] = float(row["minutes"])
+        if row["minutes"] or row["what"]:  # a blank is left out of some, and null in others
+            event["minutes"] = float(row["minutes"]) if row["minutes"] else None
         body["learning"].append(event)
     return body
 
@@ -140,9 +146,14 @@ def test_a_request_of_events_has_the_features_of_the_same_rows_in_files_to_the_b
     values = [one.values for one in asked]  # noqa: PD011 - no column of pandas
     assert values == [expected[name] for name in students["id"]]
     assert sum(sum(value or 0 for value in one if isinstance(value, float)) for one in values) > 10_000
-    zero = students["age"] == "0"
+    odd = {
+        "age is not positive, so it counts as blank": students["age"] == "0",
+        "plan is not one of its levels, so it counts as blank": students["plan"] == "gold",
+        "since lies outside 1970 to 2099, so it counts as blank": students["joined"] == "1969-12-31",
+    }
+    assert all(flags.any() for flags in odd.values())
     assert [one.remarks for one in asked] == [
-        ("age is not positive, so it counts as blank",) * bool(z) for z in zero
+        tuple(text for text, flags in odd.items() if flags[at]) for at in range(len(asked))
     ]
     assert load_tables(path).form == spec.form
 
@@ -177,3 +188,42 @@ def test_one_that_begins_on_the_cutoff_or_later_has_an_unknown_age(course: tuple
     assert found.remarks == ("since is not before as_of, so it counts as blank",)
     at = contract.names.index("days_since_began")
     assert found.values[at] is None  # noqa: PD011 - no column of pandas
+
+
+@pytest.mark.parametrize("kind", ["events", "periods"])
+def test_an_amount_without_decimals_is_rounded_in_a_request_as_in_a_file(kind: str) -> None:
+    amount = {"cents": {"column": "cents", "role": "amount", "digits": 0, "one": "cent", "many": "cents"}}
+    described = (
+        {"kind": "events", "amounts": amount} if kind == "events" else {"kind": kind, "measures": amount}
+    )
+    form = SchemaSettings.model_validate(
+        {
+            "tables": {
+                "students": {"kind": "entities", "converted_on": "paid"},
+                "spent": described | {"at": "at"},
+            }
+        }
+    ).form()
+    spec = FeatureSpec((7,), period=Period("day"), form=form)
+    contract = Contract.of(spec)
+    rows = [
+        {"at": f"2024-01-0{day}", "cents": cents} for day, cents in ((1, 2.5), (2, 3.5), (3, 3_000_000_000))
+    ]
+    body = json.dumps({"as_of": "2024-01-05", "spent": rows}).encode()
+    values = dict(zip(spec.names(), inputs_of([contract.one(body)], contract)[0].values, strict=True))
+    assert values["cents_sum_7d"] == np.float32(2 + 4 + 3_000_000_000)
+
+
+def test_an_amount_that_is_too_large_in_a_file_is_too_large_in_a_request(course: tuple) -> None:
+    contract = Contract.of(FeatureSpec((7,), period=Period("day"), form=course[0].form))
+    most, digits = AMOUNT_LIMIT, 3
+    for amount, fits in ((most / 10**digits, True), ((most + 100) / 10**digits, False)):
+        told = scaled(pa.array([repr(amount)]), digits=digits).faults is None
+        event = {"at": "2024-01-01", "minutes": amount}
+        body = json.dumps({"as_of": "2024-01-05", "learning": [event]}).encode()
+        try:
+            contract.one(body)
+        except RequestError:
+            assert (fits, told) == (False, False)
+        else:
+            assert (fits, told) == (True, True)
