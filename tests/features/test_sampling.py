@@ -302,6 +302,15 @@ def test_companies_of_every_block_are_drawn_under_their_own_positions() -> None:
     assert sample.label.tolist() == [False, True, False, True]
 
 
+def test_draws_and_the_order_by_content_are_the_same_in_blocks_of_any_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected, order = sample_of(WORLD), by_content(inputs_of(WORLD), WORLD.closed, int(GRID[-1]))
+    monkeypatch.setattr("ml_sys.features.sampling.BLOCK_COMPANIES", 7)
+    assert pairs(sample_of(WORLD)) == pairs(expected)
+    np.testing.assert_array_equal(by_content(inputs_of(WORLD), WORLD.closed, int(GRID[-1])), order)
+
+
 def test_of_companies_that_look_alike_the_one_that_converts_first_comes_first() -> None:
     world, cutoffs = never_used(alike=6, weeks=12)
     closed = np.array([NEVER_CLOSED, 40_000, 30_000, NEVER_CLOSED, 35_000, 31_000, 50_000], dtype=np.int32)
