@@ -20,13 +20,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml_sys.data import snapshot
-from ml_sys.data.events.log import SCRATCH
+from ml_sys.data.events import log
 from ml_sys.data.parts import overflow
 from ml_sys.durable import TEMPORARY_PREFIX, replacing
 from ml_sys.engine import places
 from ml_sys.engine.processes import clear_shared
 from ml_sys.engine.storage import Storage
 from ml_sys.errors import MlsysError
+from ml_sys.features.stored import rows
 from ml_sys.model.files.layout import EVIDENCE, HOLDOUT
 from ml_sys.outcomes import store
 from ml_sys.registry.store import MODELS
@@ -199,15 +200,14 @@ def _in_store(settings: Settings, company: str, dry_run: bool) -> int:
 
 
 def _clear_leftovers(root: Path) -> None:
-    """Remove half-written files of writers that were killed long ago: they may hold the company."""
+    """Remove what killed commands left, half-written or in temporary folders: it may hold the company."""
     for folder in (root / remembered.FOLDER, root / snapshot.QUARANTINE_FOLDER):
         for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
             with suppress(OSError):
                 if time() - path.stat().st_mtime > _LONG_AGO_SECONDS:
                     path.unlink()
-    clear_scratch(SCRATCH)
-    clear_scratch(places.SCRATCH)
-    clear_scratch(overflow.SCRATCH)
+    for name in (log.SCRATCH, overflow.SCRATCH, places.SCRATCH, rows.SCRATCH):
+        clear_scratch(name)
     clear_shared()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -21,6 +22,7 @@ from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.snapshot import latest_path, parts
 from ml_sys.data.snapshot_writing import keep_quarantine
 from ml_sys.data.sources import open_source
+from ml_sys.durable import beginning_beside, open_beside
 from ml_sys.engine.storage import Storage
 from ml_sys.jobs.data.forget import forget_company
 from ml_sys.outcomes.lists import HandedOutList, ListEntry
@@ -178,6 +180,19 @@ def test_a_half_written_file_of_a_writer_killed_long_ago_goes_as_well(root):
     os.utime(old, (time.time() - 7200,) * 2)
     forget_company(Settings(artifacts_dir=root), "4711")
     assert (old.exists(), young.exists()) == (False, True)  # somebody may be writing the young one
+
+
+@pytest.mark.parametrize("name", ["mlsys-events", "mlsys-features", "mlsys-storage", "mlsys-usage"])
+def test_what_a_killed_command_left_in_the_temporary_folder_goes_as_well(root, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    opened, lock = open_beside(tmp_path / "temporary" / name)
+    opened.close()  # whoever opened it is gone
+    left = tmp_path / "temporary" / f"{name}-{lock.name.removeprefix(beginning_beside(Path(name)))}"
+    left.mkdir()
+    (left / "rows").write_text("4711")
+    forget_company(Settings(artifacts_dir=root), "4711")
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_the_command_says_where_it_removed_and_how_to_go_on_without(root, mlsys):
