@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from ml_sys.data import snapshot as snapshots
 from ml_sys.engine.mapping import Engine
+from ml_sys.errors import SnapshotError
 from ml_sys.metrics.names import label
 from ml_sys.metrics.paired import paired_bootstrap
 from ml_sys.metrics.ranking import Outcomes, ranking_metrics
@@ -44,6 +47,22 @@ def test_rules_of_an_honest_version_are_those_of_its_holdout_row_by_row(register
     company[-1] = beyond
     edge = replace(found, panel=replace(found.panel, company=company))
     assert rules_of(registry, artifact, edge, HERE) is edge.panel.rules
+
+
+class Lost(Engine):
+    """Workers elsewhere, none of which reads anything."""
+
+    def each(self, function: Any, partitions: Sequence[Any], on_done: Callable[[int, Any], object]) -> None:
+        raise SnapshotError(f"{len(partitions)} parts cannot be read")
+
+
+def test_rules_that_workers_cannot_compute_are_not_taken_as_they_are_stored(registered: Path) -> None:
+    registry = Registry(registered)
+    artifact = registry.open(registry.resolve(None))
+    found = judged(registry, artifact)
+    with pytest.raises(SnapshotError, match="parts cannot be read"):
+        rules_of(registry, artifact, found, Lost("dask"))
+    assert rules_of(registry, artifact, found, Lost(workers=1)) is found.panel.rules
 
 
 @pytest.mark.parametrize(("least", "blocking"), [(20, True), (21, False)])
