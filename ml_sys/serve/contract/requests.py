@@ -201,7 +201,8 @@ class Contract:
             fields = self.rows.get(place[0], ()) if len(place) > 1 else self.raw
             known = fields if raw else self.names
             return _unknown(".".join(place), known if suggest else ())
-        return {"field": ".".join(place) or "body", "problem": one["msg"]}
+        problem = f"has more than {MAX_ROWS:,} rows" if kind == "too_long" else one["msg"]
+        return {"field": ".".join(place) or "body", "problem": problem}
 
 
 def unknown_fields(names: Sequence[str]) -> list[dict[str, str]]:

@@ -91,6 +91,13 @@ def test_an_unknown_field_is_refused_with_the_nearest_that_is_one(served, body, 
     assert (answer.status_code, error["problem"]) == (422, f"is not a field; did you mean {nearest}?")
 
 
+@pytest.mark.parametrize("rows", [1001, 1500])
+def test_too_many_rows_are_refused_with_how_many_may_be_sent(served, rows):
+    answer = served.client.post("/predict", json={**DAY, "usage": [ROW] * rows})
+    [error] = answer.json()["errors"]
+    assert (answer.status_code, error) == (422, {"field": "usage", "problem": "has more than 1,000 rows"})
+
+
 def test_errors_stop_at_the_first_fifty(served):
     answer = served.client.post("/predict", json={f"unknown {at}": 1 for at in range(2000)})
     fields = errors(answer)
