@@ -94,9 +94,15 @@ def init(
 
 def ingest(
     ctx: typer.Context,
-    customers: Annotated[str | None, typer.Option(help="File or address of the customers.")] = None,
-    noncustomers: Annotated[str | None, typer.Option(help="File or address of the noncustomers.")] = None,
-    usage: Annotated[str | None, typer.Option(help="File, folder or address of the usage rows.")] = None,
+    customers: Annotated[
+        str | None, typer.Option(metavar="FILE", help="File or address of the customers.")
+    ] = None,
+    noncustomers: Annotated[
+        str | None, typer.Option(metavar="FILE", help="File or address of the noncustomers.")
+    ] = None,
+    usage: Annotated[
+        str | None, typer.Option(metavar="FILE", help="File, folder or address of the usage rows.")
+    ] = None,
     table: TablesOption = None,
     as_of: Annotated[
         str | None,

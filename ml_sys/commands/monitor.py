@@ -14,7 +14,7 @@ from ml_sys.errors import ExitCode
 _ProspectsArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[FILE]", help="File or address of prospects; by default those of the latest snapshot."
+        metavar="FILE", help="File or address of prospects; by default those of the latest snapshot."
     ),
 ]
 _OnOption = Annotated[

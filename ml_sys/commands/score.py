@@ -16,7 +16,7 @@ from ml_sys.errors import UsageError
 _ProspectsArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[FILE]",
+        metavar="FILE",
         help="File or address of a table like the noncustomers, or with ready feature columns; by default "
         "all free companies of the latest snapshot.",
     ),

@@ -13,12 +13,18 @@ from ml_sys.errors import ExitCode, UsageError
 _ProspectsArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[FILE]", help="File or address of prospects; by default those of the week's snapshot."
+        metavar="FILE", help="File or address of prospects; by default those of the week's snapshot."
     ),
 ]
-_CustomersOption = Annotated[str | None, typer.Option(help="File or address of the customers.")]
-_NoncustomersOption = Annotated[str | None, typer.Option(help="File or address of the noncustomers.")]
-_UsageOption = Annotated[str | None, typer.Option(help="File, folder or address of the usage rows.")]
+_CustomersOption = Annotated[
+    str | None, typer.Option(metavar="FILE", help="File or address of the customers.")
+]
+_NoncustomersOption = Annotated[
+    str | None, typer.Option(metavar="FILE", help="File or address of the noncustomers.")
+]
+_UsageOption = Annotated[
+    str | None, typer.Option(metavar="FILE", help="File, folder or address of the usage rows.")
+]
 _AsOfOption = Annotated[
     str | None,
     typer.Option(metavar="DATE", help="Replay a past week: the day of the export, taken as today."),
