@@ -45,7 +45,7 @@ ELSEWHERE = {
         *("settings/base.py", "settings/evaluation.py", "settings/lists.py"),
         *("settings/registry.py", "settings/serving.py", "settings/training.py"),
     ),
-    "commands/test_data.py": ("jobs/data/check.py", "views/data.py"),
+    "commands/test_data.py": ("jobs/data/check.py",),
     "data/looking/test_sniffing.py": tuple(f"data/looking/{name}.py" for name in ("looked", "opening")),
     "data/checking/test_values.py": ("data/checking/scalars.py",),
     "features/test_windows.py": ("features/window_kernel.py",),
