@@ -53,6 +53,31 @@ class Spans:
         """Return the number of rows in a window."""
         return self.rows[self.windows.index(days)]
 
+    def last(self, days: int) -> str:
+        """Say which days a window is: those of whole months where a row is a month.
+
+        Examples
+        --------
+        >>> WEEKS.last(28), DAYS.last(1), MONTHS.last(28), MONTHS.last(89)
+        ('last 28 days', 'last day', 'last month', 'last 3 months')
+        """
+        if self._in_months(days):
+            return "last month" if days == self.short else f"last {self.as_many(days)}"
+        return "last day" if days == 1 else f"last {days} days"
+
+    def as_many(self, days: int) -> str:
+        """Say how long a window is after one of which the days were named: 28, or 3 months."""
+        if not self._in_months(days):
+            return str(days)
+        return "month" if days == self.short else f"{self.rows_in(days)} months"
+
+    def long_rate(self, days: int) -> str:
+        """Name the rate in a window: 28-day, or 3-month."""
+        return f"{self.rows_in(days)}-month" if self._in_months(days) else f"{days}-day"
+
+    def _in_months(self, days: int) -> bool:
+        return self.unit == "month" and days in self.windows
+
     @property
     def of_pair(self) -> str:
         """The name of the shorter window of the pair."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ml_sys.features.phrasing.phrase import Phrase, counting, joined, last
+from ml_sys.features.phrasing.phrase import Phrase, counting, joined
 from ml_sys.features.phrasing.spoken_numbers import count, number, share
 from ml_sys.features.phrasing.window_phrases import (
     busiest,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def presence_phrases(spans: Spans, row_days: int) -> dict[str, Phrase]:
     """Return the phrases of when an entity was seen; a row covers so many days at most."""
-    days = last(spans.long)
+    days = spans.last(spans.long)
     return {
         f"present_share_{spans.long}d": Phrase(
             rows_of_usage(spans),
@@ -47,29 +47,30 @@ def action_phrases(form: Form, spans: Spans) -> dict[str, Phrase]:
     found: dict[str, Phrase] = {}
     for days in spans.windows:
         found[f"actions_{days}d"] = counting(
-            "activity", action, f"in the {last(days)}", f"no {action.many} in the {last(days)}"
+            "activity", action, f"in the {spans.last(days)}", f"no {action.many} in the {spans.last(days)}"
         )
         found[f"actions_per_active_{spans.unit}_{days}d"] = counting(
-            "activity", action, on_average(spans, days), f"not active in the {last(days)}"
+            "activity", action, on_average(spans, days), f"not active in the {spans.last(days)}"
         )
     for recent, longer in ((spans.short, main), (main, spans.long)):
         found[f"actions_growth_{recent}d_{longer}d"] = _growth(
-            "activity compared with before", "activity", "no activity", recent, longer
+            "activity compared with before", "activity", "no activity", recent, longer, spans
         )
     once = spans.pair[0]
     found[f"actions_{spans.of_pair}_over_{spans.of_pair}"] = Phrase(
         "activity compared with before",
         # The feature counts one action too many on either side, so no figure is made of it.
         lambda value: (
-            f"{'more' if value > 0 else 'fewer'} {action.many} in the {last(once)} than in the {once} before"
+            f"{'more' if value > 0 else 'fewer'} {action.many} in the {spans.last(once)} "
+            f"than in the {spans.as_many(once)} before"
         ),
-        zero=f"as many {action.many} in the {last(once)} as in the {once} before",
+        zero=f"as many {action.many} in the {spans.last(once)} as in the {spans.as_many(once)} before",
     )
     found[f"actions_per_user_{main}d"] = counting(
         f"{action.many} per {user.one}",
         action,
-        f"per {user.one} and {spans.unit} in the {last(main)}",
-        f"no {action.many} by {user.many} in the {last(main)}",
+        f"per {user.one} and {spans.unit} in the {spans.last(main)}",
+        f"no {action.many} by {user.many} in the {spans.last(main)}",
     )
     return found
 
@@ -88,27 +89,29 @@ def user_phrases(form: Form, spans: Spans) -> dict[str, Phrase]:
         found[f"users_{days}d"] = counting(
             user.many,
             user if days <= spans.short else of_row,
-            f"in the {last(days)}{together}",
-            f"no {user.many} in the {last(days)}",
+            f"in the {spans.last(days)}{together}",
+            f"no {user.many} in the {spans.last(days)}",
         )
         found[f"most_users_{days}d"] = counting(
-            user.many, people, joined(used, busiest(spans, days)), f"{nobody} in the {last(days)}"
+            user.many, people, joined(used, busiest(spans, days)), f"{nobody} in the {spans.last(days)}"
         )
     main, before = spans.main, f"{user.many} compared with before"
     for recent, longer in ((spans.short, main), (main, spans.long)):
         found[f"users_growth_{recent}d_{longer}d"] = _growth(
-            before, f"number of {user.many}", f"no {user.many}", recent, longer
+            before, f"number of {user.many}", f"no {user.many}", recent, longer, spans
         )
     found[f"users_change_{main}d"] = Phrase(
         before,
-        lambda value: f"{_more(value, of_row)} in the {last(main)} than in the {main} before",
-        zero=f"as many {of_row.many} in the {last(main)} as in the {main} before",
+        lambda value: (
+            f"{_more(value, of_row)} in the {spans.last(main)} than in the {spans.as_many(main)} before"
+        ),
+        zero=f"as many {of_row.many} in the {spans.last(main)} as in the {spans.as_many(main)} before",
     )
     found[f"users_per_active_{spans.unit}_{main}d"] = counting(
         user.many,
         user,
         on_average(spans, main),
-        f"no {user.many} {on(spans)} the active {spans.unit}s of the {last(main)}",
+        f"no {user.many} {on(spans)} the active {spans.unit}s of the {spans.last(main)}",
     )
     return found
 
@@ -121,20 +124,23 @@ def breadth_phrases(form: Form, spans: Spans) -> dict[str, Phrase]:
     def spread(value: float) -> str:
         # Of how many equally used ones the entropy would be.
         many = math.exp(min(value, math.log(n)))
-        return f"{action.many} in the {last(main)} spread as over {count(many, tool.one, tool.many)}"
+        return f"{action.many} in the {spans.last(main)} spread as over {count(many, tool.one, tool.many)}"
 
     part = f"of {n} {tool.many}"
     found = {
         f"objects_used_{days}d": counting(
-            about, Noun(part, part), f"used in the {last(days)}", f"no {tool.one} used in the {last(days)}"
+            about,
+            Noun(part, part),
+            f"used in the {spans.last(days)}",
+            f"no {tool.one} used in the {spans.last(days)}",
         )
         for days in spans.windows
     }
     found[f"object_entropy_{main}d"] = Phrase(
-        about, spread, zero=f"no more than one {tool.one} used in the {last(main)}"
+        about, spread, zero=f"no more than one {tool.one} used in the {spans.last(main)}"
     )
     for obj in form.objects:
-        found[f"share_{obj}_{main}d"] = _share_of(about, obj, form, main)
+        found[f"share_{obj}_{main}d"] = _share_of(about, obj, form, main, spans)
     return found
 
 
@@ -144,19 +150,23 @@ def amount_phrases(measure: Measure, spans: Spans) -> dict[str, Phrase]:
     what = joined(noun.many, measure.verb, measure.place)
     found = {
         f"{measure.name}_growth_{recent}d_{longer}d": _growth(
-            f"{what} compared with before", what, f"no {what}", recent, longer, several=True
+            f"{what} compared with before", what, f"no {what}", recent, longer, spans, several=True
         )
         for recent, longer in ((spans.short, main), (main, spans.long))
     }
     found[f"{measure.name}_per_active_{spans.unit}_{main}d"] = counting(
-        what, noun, joined(measure.place, on_average(spans, main)), none_of(measure, main), verb=measure.verb
+        what,
+        noun,
+        joined(measure.place, on_average(spans, main)),
+        none_of(measure, main, spans),
+        verb=measure.verb,
     )
     return found
 
 
 def history_phrases(form: Form, spans: Spans, row_days: int) -> dict[str, Phrase]:
     """Return the phrases of all the time before; a row covers so many days at most."""
-    action, days = form.words.action, last(spans.main)
+    action, days = form.words.action, spans.last(spans.main)
     found = {
         "days_since_began": days_ago("signed up", "", 0, about="sign-up"),
         f"actions_share_of_all_{spans.main}d": Phrase(
@@ -178,19 +188,20 @@ def history_phrases(form: Form, spans: Spans, row_days: int) -> dict[str, Phrase
 
 
 def _growth(
-    statement: str, what: str, none: str, days: int, longer_days: int, *, several: bool = False
+    statement: str, what: str, none: str, days: int, longer_days: int, spans: Spans, *, several: bool = False
 ) -> Phrase:
     """Phrase a rate over that of a longer window; it is 0 where the recent window is empty."""
     its, is_at = ("their", "are at") if several else ("its", "is at")
+    rate = spans.long_rate(longer_days)
 
     def changed(value: float) -> str:
         times = number(value)
         if times == "1":
-            return f"{what} in the {last(days)} {is_at} {its} {longer_days}-day rate"
+            return f"{what} in the {spans.last(days)} {is_at} {its} {rate} rate"
         moved = "rose" if value > 1 else "fell"
-        return f"{what} {moved} to {times}× {its} {longer_days}-day rate in the {last(days)}"
+        return f"{what} {moved} to {times}× {its} {rate} rate in the {spans.last(days)}"
 
-    return Phrase(statement, changed, zero=f"{none} in the {last(days)}")
+    return Phrase(statement, changed, zero=f"{none} in the {spans.last(days)}")
 
 
 def _more(value: float, noun: Noun) -> str:
@@ -198,11 +209,11 @@ def _more(value: float, noun: Noun) -> str:
     return count(abs(value), f"{side} {noun.one}", f"{side} {noun.many}")
 
 
-def _share_of(about: str, obj: str, form: Form, days: int) -> Phrase:
+def _share_of(about: str, obj: str, form: Form, days: int, spans: Spans) -> Phrase:
     action, place = form.words.action, place_of(form, obj)
     measure = next(one for one in form.measures if one.role == "actions" and one.object == obj)
     return Phrase(
         about,
-        lambda value: f"{share(value)} of {action.many} in the {last(days)} are {place}",
-        zero=none_of(measure, days),
+        lambda value: f"{share(value)} of {action.many} in the {spans.last(days)} are {place}",
+        zero=none_of(measure, days, spans),
     )

@@ -60,8 +60,3 @@ def joined(*parts: str) -> str:
     'watched 84 minutes in the last 7 days'
     """
     return " ".join(part for part in parts if part)
-
-
-def last(days: int) -> str:
-    """Say which days a window is."""
-    return "last day" if days == 1 else f"last {days} days"

@@ -10,7 +10,7 @@ import math
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-from ml_sys.features.phrasing.phrase import joined, last
+from ml_sys.features.phrasing.phrase import joined
 from ml_sys.features.phrasing.spoken_numbers import count, number, share
 from ml_sys.features.phrasing.window_phrases import place_of, user_of_row
 
@@ -80,7 +80,7 @@ def _pair(spec: FeatureSpec, values: Values) -> str | None:
     change = count(abs(recent - before), f"{side} {action.one}", f"{side} {action.many}")
     return (
         f"{change} than the {spec.spans.of_pair} before: "
-        f"{number(recent)} in the {last(once)} after {number(before)}"
+        f"{number(recent)} in the {spec.spans.last(once)} after {number(before)}"
     )
 
 
@@ -91,11 +91,11 @@ def _growth(
     if not recent or longer is None:
         return None
     spans = spec.spans
-    said = joined(verb, count(recent, noun.one, noun.many), f"in the {last(days)}")
+    said = joined(verb, count(recent, noun.one, noun.many), f"in the {spans.last(days)}")
     if days > spans.short:
         said += f", {number(recent / spans.rows_in(days))} a {spans.unit}"
     usual = number(longer / spans.rows_in(longer_days))
-    return f"{said}, against {usual} a {spans.unit} over the last {longer_days}"
+    return f"{said}, against {usual} a {spans.unit} over the last {spans.as_many(longer_days)}"
 
 
 def _spread(spec: FeatureSpec, values: Values) -> str | None:
@@ -105,7 +105,7 @@ def _spread(spec: FeatureSpec, values: Values) -> str | None:
     if not used or any(one is None for one, _ in shares):
         return None
     told = ", ".join(f"{share(one)} {place_of(form, obj)}" for one, obj in used)
-    return f"{form.words.action.many} in the {last(main)}: {told}"
+    return f"{form.words.action.many} in the {spec.spans.last(main)}: {told}"
 
 
 def _known(values: Values, name: str) -> float | None:

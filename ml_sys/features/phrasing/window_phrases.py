@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_sys.features.derived import NEVER_DAYS
-from ml_sys.features.phrasing.phrase import Phrase, counting, joined, last
+from ml_sys.features.phrasing.phrase import Phrase, counting, joined
 from ml_sys.features.phrasing.spoken_numbers import count, number
 from ml_sys.form import Noun
 
@@ -28,7 +28,7 @@ def window_phrases(days: int, form: Form, spans: Spans) -> dict[str, Phrase]:
         ("active", "active", "not active"),
     ):
         found[f"{spans.unit}s_{kind}_{days}d"] = Phrase(
-            rows_of_usage(spans), _counted_rows(what, days, spans), zero=f"{never} in the {last(days)}"
+            rows_of_usage(spans), _counted_rows(what, days, spans), zero=f"{never} in the {spans.last(days)}"
         )
     return found
 
@@ -89,18 +89,18 @@ def on(spans: Spans) -> str:
 def busiest(spans: Spans, days: int) -> str:
     """Say in which row of a window, which for a window of one row is the window itself."""
     if days <= spans.short:
-        return f"in the {last(days)}"
-    return f"{on(spans)} the busiest {spans.unit} of the {last(days)}"
+        return f"in the {spans.last(days)}"
+    return f"{on(spans)} the busiest {spans.unit} of the {spans.last(days)}"
 
 
 def on_average(spans: Spans, days: int) -> str:
     """Say in which row of a window on average."""
-    return f"{on(spans)} an average active {spans.unit} of the {last(days)}"
+    return f"{on(spans)} an average active {spans.unit} of the {spans.last(days)}"
 
 
-def none_of(measure: Measure, days: int) -> str:
+def none_of(measure: Measure, days: int, spans: Spans) -> str:
     """Say that there was nothing of a measure."""
-    return joined("no", measure.noun.many, measure.verb, measure.place, f"in the {last(days)}")
+    return joined("no", measure.noun.many, measure.verb, measure.place, f"in the {spans.last(days)}")
 
 
 def rows_of_usage(spans: Spans) -> str:
@@ -110,7 +110,7 @@ def rows_of_usage(spans: Spans) -> str:
 
 def _of_window(measure: Measure, statistic: str, days: int, form: Form, spans: Spans) -> Phrase:
     """Phrase the sum or the largest row of a measure."""
-    when = busiest(spans, days) if statistic == "max" else f"in the {last(days)}"
+    when = busiest(spans, days) if statistic == "max" else f"in the {spans.last(days)}"
     if measure.role != "users":
         about = (
             f"{spoken(measure.object)} activity"
@@ -118,9 +118,9 @@ def _of_window(measure: Measure, statistic: str, days: int, form: Form, spans: S
             else joined(measure.noun.many, measure.verb, measure.place)
         )
         rest = joined(measure.place, when)
-        return counting(about, measure.noun, rest, none_of(measure, days), verb=measure.verb)
+        return counting(about, measure.noun, rest, none_of(measure, days, spans), verb=measure.verb)
     people, used, nobody, of = using(measure, form)
-    about, zero = f"{spoken(measure.object)} users", f"{nobody} in the {last(days)}"
+    about, zero = f"{spoken(measure.object)} users", f"{nobody} in the {spans.last(days)}"
     if statistic == "max" or days <= spans.short:
         return counting(about, people, joined(used, when), zero)
     # Users of each row are added up: that is no number of people.
@@ -129,4 +129,4 @@ def _of_window(measure: Measure, statistic: str, days: int, form: Form, spans: S
 
 def _counted_rows(what: str, days: int, spans: Spans) -> Callable[[float], str]:
     unit = spans.unit
-    return lambda value: f"{what} {on(spans)} {count(value, unit, f'{unit}s')} of the {last(days)}"
+    return lambda value: f"{what} {on(spans)} {count(value, unit, f'{unit}s')} of the {spans.last(days)}"

@@ -105,27 +105,27 @@ def test_another_form_tells_its_ratios_in_its_own_words(feature, values, text):
         (
             "actions_month_over_month",
             {"actions_28d": 4, "actions_59d": 9},
-            "1 fewer use than the month before: 4 in the last 28 days after 5",
+            "1 fewer use than the month before: 4 in the last month after 5",
         ),
         (
             "actions_growth_28d_89d",
             {"actions_28d": 1, "actions_89d": 6},
-            "1 use in the last 28 days, against 2 a month over the last 89",
+            "1 use in the last month, against 2 a month over the last 3 months",
         ),
         (
             "users_growth_89d_365d",
             {"users_89d": 12, "users_365d": 24},
-            "12 monthly readers in the last 89 days, 4 a month, against 2 a month over the last 365",
+            "12 monthly readers in the last 3 months, 4 a month, against 2 a month over the last 12 months",
         ),
         (
             "fees_growth_28d_89d",
             {"fees_sum_28d": 1, "fees_sum_89d": 4.5},
-            "paid 1 euro in the last 28 days, against 1.5 a month over the last 89",
+            "paid 1 euro in the last month, against 1.5 a month over the last 3 months",
         ),
         (
             "object_entropy_89d",
             {"share_open_stacks_89d": 0.25, "share_e_books_89d": 0.75},
-            "uses in the last 89 days: 75% of e-books, 25% from the stacks",
+            "uses in the last 3 months: 75% of e-books, 25% from the stacks",
         ),
     ],
 )
