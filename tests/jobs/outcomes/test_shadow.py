@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ml_sys.data import snapshot as snapshots
 from ml_sys.days import WEEKLY
 from ml_sys.jobs.outcomes.observed import features_of, prospects_of
 from ml_sys.jobs.outcomes.shadow import MadeAgain, Shadow, made_again, matured_cutoffs
@@ -18,6 +20,7 @@ from ml_sys.scoring.rule_scorer import RuleScorer
 from ml_sys.settings.evaluation import BootstrapSettings
 from ml_sys.timeline import Timeline
 from tests.model import world as w
+from tests.scoring.from_snapshot.test_by_part import CUTOFF, stored_in
 
 WORLD = w.small_world()
 SCORER = RuleScorer.of("actions", WORLD.form, WEEKLY)
@@ -140,3 +143,14 @@ def test_a_version_that_cannot_be_loaded_is_said(snapshot, registered) -> None:
     found = shadow.challenge(Registry(registered), "9.9.9", 0, BOOTSTRAP, 5)
     assert "9.9.9" in found.problem
     assert (found.version, found.capacity, found.shared) == ("9.9.9", 40, 0)
+
+
+def test_past_lists_are_the_same_in_however_many_parts_the_snapshot_is(tmp_path: Path) -> None:
+    stored = stored_in(tmp_path)
+    whole = snapshots.load(stored[1].path)
+    rule, cutoffs = RuleScorer.of("actions", whole.form, WEEKLY), np.int32([CUTOFF - 14, CUTOFF - 7])
+    expected, *others = (made_again(data, rule, cutoffs, 30).outcomes for data in (whole, *stored.values()))
+    assert np.unique(expected.cutoff).tolist() == cutoffs.tolist()
+    for found in others:
+        for name in ("score", "label", "company", "cutoff"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
