@@ -46,7 +46,8 @@ class DatesAfterExport:
         if rejected.get(LATER):
             rows = counted(rejected[LATER], "usage row is", "usage rows are")
             latest = f"the latest on {day_text(self.latest_stamp // DAY_MICROSECONDS)}"
-            warnings.append(f"{rows} stamped after the export ({latest}) and not used: {covered}")
+            why = f"its day was given as {day}" if export.was_given else covered
+            warnings.append(f"{rows} stamped after the export ({latest}) and not used: {why}")
         uncovered = rejected.get(in_words(UNCOVERED, words))
         if uncovered:
             rows = counted(uncovered, "usage row is", "usage rows are")

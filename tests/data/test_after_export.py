@@ -39,6 +39,15 @@ def test_usage_that_is_later_and_usage_of_periods_that_few_report_in_are_told_ap
     assert "covered up to no day" in warnings(later=1, usage_end=None)[0]
 
 
+def test_usage_after_a_day_that_was_given_is_not_put_down_to_how_many_report() -> None:
+    export = ExportDates(AS_OF, AS_OF, TODAY, was_given=True)
+    dates = DatesAfterExport(export, np.array([], dtype=np.int32), (AS_OF + 9) * DAY_MICROSECONDS)
+    assert dates.warnings({LATER: 2}, PLAIN_WORDS) == [
+        "2 usage rows are stamped after the export (the latest on 2020-02-05) and not used: "
+        "its day was given as 2020-01-27"
+    ]
+
+
 def test_conversions_up_to_the_clock_s_day_can_be_claimed_and_those_after_it_cannot() -> None:
     past, ahead = warnings(AS_OF + 1, TODAY, TODAY + 1)
     assert past == (
