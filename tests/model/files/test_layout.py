@@ -6,10 +6,11 @@ import json
 from dataclasses import asdict
 
 import pytest
+import skops.io
 
 from ml_sys.days import Period
 from ml_sys.features.compute import FeatureSpec
-from ml_sys.model.files.layout import as_json, drift, feature_schema, spec_from_plain
+from ml_sys.model.files.layout import as_json, drift, feature_schema, settled, spec_from_plain
 
 SPEC = FeatureSpec((7, 28), off=("trend",), attribute_missingness=True, period=Period("week", 2, "end"))
 
@@ -43,3 +44,12 @@ def test_json_is_indented_ends_with_a_line_and_holds_no_number_that_is_none():
     assert as_json({"a": [1]}) == b'{\n  "a": [\n    1\n  ]\n}\n'
     with pytest.raises(ValueError, match="not JSON compliant"):
         as_json({"a": float("nan")})
+
+
+def test_whether_equal_texts_are_one_object_is_of_no_account():
+    one, other = ("".join(["a", " text"]) for _ in range(2))
+    assert one is not other
+    shared, apart = skops.io.dumps({"x": [one, one]}), skops.io.dumps({"x": [one, other]})
+    assert settled(shared) == settled(apart)
+    assert skops.io.loads(settled(shared)) == {"x": ["a text", "a text"]}
+    assert settled(skops.io.dumps({"x": [one, "b"]})) != settled(apart)
