@@ -198,8 +198,8 @@ def conversions_go_on(
     Where companies of an age convert at a steady rate it fails less than once in a thousand times (`CHANCE`),
     however many convert.
     """
-    first = min(int(panel.cutoff.min()) for panel in (part.train, holdout))
-    look = last_windows(closed, first, int(holdout.cutoff.max()), horizon_days, since)
+    first, last = min(int(panel.cutoff.min()) for panel in (part.train, holdout)), int(holdout.cutoff.max())
+    look = last_windows(closed, first, last, horizon_days, since)
     if look is None:
         return _not_judged(canary.END, canary.NOBODY)
     figures: Figures = {
@@ -209,7 +209,8 @@ def conversions_go_on(
         "p_value": look.p_value,
     }
     if look.p_value < CHANCE and look.conversions < _COLLAPSED * look.expected:
-        return Canary(canary.END, "failed", figures)
+        known = int(closed[closed < last + horizon_days].max())
+        return Canary(canary.END, "failed", {**figures, "last_conversion": str(np.datetime64(known, "D"))})
     if look.least_p_value >= CHANCE:
         return _not_judged(canary.END, canary.NO_END, **figures)
     return Canary(canary.END, "passed", figures)

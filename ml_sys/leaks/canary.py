@@ -115,8 +115,9 @@ def _blanks(status: Status, f: Mapping[str, Any], words: Words) -> str:
 def _end(status: Status, f: Mapping[str, Any], words: Words) -> str:
     if status == "passed":
         return f"Conversions go on at the last cutoffs: {_last_days(f, words)}."
+    last = f", the last one on {f['last_conversion']}" if "last_conversion" in f else ""
     return (
-        f"Conversions collapse at the last cutoffs: {_last_days(f, words)} (p = {f['p_value']:.1g}). "
+        f"Conversions collapse at the last cutoffs: {_last_days(f, words)} (p = {f['p_value']:.1g}){last}. "
         "Their outcome "
         "may not be known yet: check dates, and the day of the export (mlsys ingest --as-of DATE)."
     )

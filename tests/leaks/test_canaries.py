@@ -528,6 +528,8 @@ def test_last_windows_whose_outcome_nobody_knows_fail(settings: Settings) -> Non
     assert "--as-of" in found.sentence()
     assert found.figures["conversions"] < 0.5 * found.figures["expected"]
     assert found.figures["p_value"] < CHANCE
+    last = closed[closed != NEVER_CLOSED].max()
+    assert found.figures["last_conversion"] == str(np.datetime64(int(last), "D"))
 
 
 def test_where_too_few_convert_for_an_end_to_show_it_is_not_judged() -> None:

@@ -117,6 +117,12 @@ LAST = {"days": 60, "conversions": 2, "expected": 12.34, "p_value": 0.00012}
             "(p = 0.0001). Their outcome may not be known yet: check dates, and the day of the export "
             "(mlsys ingest --as-of DATE).",
         ),
+        (
+            END, "failed", {**LAST, "last_conversion": "2020-05-31"},
+            "Conversions collapse at the last cutoffs: 2 companies in the last 60 days, 12.3 expected "
+            "(p = 0.0001), the last one on 2020-05-31. Their outcome may not be known yet: check dates, "
+            "and the day of the export (mlsys ingest --as-of DATE).",
+        ),
     ],
 )  # fmt: skip
 def test_each_canary_has_a_sentence_for_what_it_may_find(name, status, figures, said) -> None:
