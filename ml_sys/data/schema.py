@@ -44,7 +44,7 @@ def matched_columns(
     Returns
     -------
     columns : dict of str to str
-        Field to column, for the columns that are there.
+        Field to column, for the columns that are there, in their order.
     extra : tuple of str
         Other columns.
 
@@ -56,14 +56,12 @@ def matched_columns(
         If a column is missing; names must match exactly, and the error names the nearest one.
     """
     found = Counter(present)
-    kept = {}
     for field, column in columns.items():
         if found[column] > 1:
             raise RepeatedColumnError(where, column)
-        if found[column]:
-            kept[field] = column
-        elif field not in may_lack:
+        if not found[column] and field not in may_lack:
             raise MissingColumnError(where, column, present)
+    kept = {field: column for name in found for field, column in columns.items() if column == name}
     return kept, tuple(name for name in found if name not in columns.values())
 
 

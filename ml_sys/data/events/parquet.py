@@ -7,15 +7,19 @@ Invariant: rows taken, rows rejected and reasons are the same as if the file wer
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml_sys.data.checking.scalars import AMOUNT_LIMIT, FIRST_YEAR, LAST_YEAR, Fault
+from ml_sys.data.events.reading import said_of_strangers
 from ml_sys.data.quarantine import LOST_COMPANY
+from ml_sys.data.reading.columnar import as_text
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
 from ml_sys.data.reading.sql import quoted
 from ml_sys.data.usage import UNKNOWN_ID
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
     from ml_sys.engine.places import Place
 
 _BATCH_ROWS = 1 << 16
+# Columns of our own beside those of the file.
+_OURS = ("named", "file_row_number")
 # White space; most texts are ASCII, where there are fewer characters to look for.
 _ASCII_WHITE = "".join(map(chr, [*range(9, 14), *range(28, 33)]))
 _WHITE = (
@@ -85,12 +91,16 @@ class NamePairs:
 def is_typed(path: Place, columns: EventColumns) -> bool:
     """Return whether all columns of a Parquet file have types that need no parsing of text.
 
-    Moments with a time zone, numbers stored as text, and identifiers stored as fractions do need it.
+    Moments with a time zone, numbers stored as text, and identifiers stored as fractions do need it. So do
+    names that DuckDB, to which case is nothing, would take for another column.
     """
     with path.open("rb", buffering=0) as file:
         schema = pq.read_schema(file)
     texts = [columns.id, columns.user, columns.event, columns.event_id]
+    called = Counter(name.casefold() for name in [*schema.names, *_OURS])
     if any(name not in schema.names for name in columns.all):
+        return False
+    if any(called[name.casefold()] > 1 for name in [*columns.all, *_OURS]):
         return False
     at = schema.field(columns.at).type
     return (
@@ -142,10 +152,7 @@ def read_parquet(
     except duckdb.Error as error:
         raise UnreadableFileError(where or path, str(error).partition("\n")[0]) from error
     log.run("RESET disabled_optimizers")
-    log.run(
-        "CREATE OR REPLACE TEMP TABLE bad AS SELECT line, min(fault) AS fault FROM event WHERE fault > 0 "
-        "GROUP BY line"
-    )
+    log.run("CREATE OR REPLACE TEMP TABLE bad AS SELECT DISTINCT ON (line) * FROM event WHERE fault > 0")
     n_bad = log.number("SELECT count(*) FROM bad")
     if n_bad:
         log.run("DELETE FROM event WHERE fault > 0")
@@ -158,7 +165,7 @@ def read_parquet(
 def _pairs(known: NamePairs, kind: pa.DataType) -> pa.Table:
     names = known.names.cast(pa.string())
     if _is_integer(kind):
-        kept = pa.compute.match_substring_regex(names, r"^(0|-?[1-9][0-9]{0,17})$")
+        kept = pc.match_substring_regex(names, r"^(0|-?[1-9][0-9]{0,17})$")
         numbers = names.filter(kept).cast(pa.int64())
         return pa.table({"name": numbers, "entity": pa.array(known.entity).filter(kept)})
     return pa.table({"name": names, "entity": pa.array(known.entity)})
@@ -218,20 +225,38 @@ def _faults(columns: EventColumns) -> list[tuple[str, str]]:
 def _bad_rows(
     log: EventLog, path: Path, columns: EventColumns, reasons: list[str], lost: frozenset[str]
 ) -> Iterator[BadRow]:
-    """Read the bad rows again as they are in the file."""
-    said = ", ".join(f"coalesce(file.{quoted(name)}::VARCHAR, '')" for name in columns.all)
+    """Read the bad rows again: as in the file, or of unknown entities by what was read of them."""
+    names = [name for name in pq.read_schema(path).names if name in columns.all]
+    said = ", ".join(f"file.{quoted(name)}" for name in names)
+    amounts = "".join(f", bad.{name}" for name in log.amounts)
     found = log.database.sql(
-        f"SELECT line, fault, file.{quoted(columns.named)}::VARCHAR, concat_ws(',', {said}) "
-        "FROM read_parquet($path, file_row_number=true) file JOIN bad ON line = file_row_number + 1 "
-        "ORDER BY line",
+        f"SELECT bad.line, bad.fault, bad.moment, bad.kind, file.{quoted(columns.named)}::VARCHAR{amounts}, "
+        f"{said} FROM read_parquet($path, file_row_number=true) file "
+        "JOIN bad ON bad.line = file_row_number + 1 ORDER BY bad.line",
         params={"path": str(path)},
     )
     for batch in found.to_arrow_reader(_BATCH_ROWS):
-        for line, fault, name, raw in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            reason = reasons[fault]
-            if reason == UNKNOWN_ID and name.strip() in lost:
-                reason = LOST_COMPANY
-            yield BadRow(line, reason, raw[:RAW_LIMIT])
+        at = batch.num_columns - len(names)
+        lines, faults, _, kinds, named, *numbers = (column.to_pylist() for column in batch.columns[:at])
+        entities = [(name or "").strip() for name in named]
+        strangers = said_of_strangers(
+            entities,
+            pc.fill_null(batch.column(2), 0).to_numpy(),
+            [kind or (None if columns.event else "") for kind in kinds],
+            numbers,
+        )
+        texts = (
+            as_text(str(path), name, column, is_id=name == columns.id).to_pylist()
+            for name, column in zip(names, batch.columns[at:], strict=True)
+        )
+        in_file = map(",".join, zip(*texts, strict=True))
+        for line, fault, entity, stranger, raw in zip(
+            lines, faults, entities, strangers, in_file, strict=True
+        ):
+            if reasons[fault] == UNKNOWN_ID:
+                yield BadRow(line, LOST_COMPANY if entity in lost else UNKNOWN_ID, stranger)
+            else:
+                yield BadRow(line, reasons[fault], raw[:RAW_LIMIT])
 
 
 def _value(name: str, schema: pa.Schema) -> str:

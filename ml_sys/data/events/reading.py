@@ -109,14 +109,24 @@ def _strangers(
     if not at.size:
         return []
     names = named.take(at).to_pylist()
-    stamps = np.datetime_as_string(columns[AT][at].astype("datetime64[us]"), unit="us").tolist()
     kinds = columns[EVENT].take(at).to_pylist() if EVENT in columns else [""] * len(at)
-    numbers = [columns[name][at].tolist() for name in amounts]
-    said = zip(names, (one.replace("T", " ") for one in stamps), kinds, *numbers, strict=True)
+    said = said_of_strangers(names, columns[AT][at], kinds, [columns[name][at].tolist() for name in amounts])
     return [
-        BadRow(line, LOST_COMPANY if name in lost else UNKNOWN_ID, ",".join(map(str, row))[:RAW_LIMIT])
-        for line, name, row in zip(lines[at].tolist(), names, said, strict=True)
+        BadRow(line, LOST_COMPANY if name in lost else UNKNOWN_ID, text)
+        for line, name, text in zip(lines[at].tolist(), names, said, strict=True)
     ]
+
+
+def said_of_strangers(
+    names: Sequence[str],
+    moments: NDArray[np.int64],
+    kinds: Sequence[str | None],
+    amounts: Sequence[Sequence[int]],
+) -> list[str]:
+    """Return what was read of events of unknown entities, whatever form their file has."""
+    stamps = np.datetime_as_string(moments.astype("datetime64[us]"), unit="us").tolist()
+    rows = zip(names, (one.replace("T", " ") for one in stamps), kinds, *amounts, strict=True)
+    return [",".join(map(str, row))[:RAW_LIMIT] for row in rows]
 
 
 def amount_columns(n_amounts: int) -> list[str]:

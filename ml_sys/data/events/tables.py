@@ -112,7 +112,9 @@ class EventsOfTable:
         opened, columns = run.opened[self.name], self._columns(run)
         known = _known(entities, lost)
         parquet = opened.raw.parquet
-        if parquet is not None and known is not None and is_typed(parquet, columns):
+        fields, amounts = opened.fields, list(self.described.amounts)
+        counts = any(fields[name].is_count for name in amounts)  # whose blanks and fractions are refused
+        if parquet is not None and known is not None and not counts and is_typed(parquet, columns):
             with at_hand(parquet) as file:  # for DuckDB
                 n_read, bad = read_parquet(self.log, file, columns, known, where=opened.where)
                 if not n_read:
@@ -121,7 +123,6 @@ class EventsOfTable:
                 self._quarantine(run, bad)
             return
         leads = entities if isinstance(entities, Links) else entities.positions
-        amounts = list(self.described.amounts)
         read = run.checked(self.name, lambda one: batch_of(one.columns, one.lines, amounts, leads, lost))
 
         def batches() -> Iterator[Batch]:

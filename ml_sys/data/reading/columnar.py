@@ -40,8 +40,9 @@ class _Part:
         given = {field: self.batch.column(column) for field, column in self.columns.items()}
         texts = TypedTexts(given, self._as_text)
         lines = np.arange(self.first_line, self.first_line + self.batch.num_rows, dtype=np.int64)
+        said = {column: field for field, column in self.columns.items()}.values()  # two may share a column
         return RawRows(
-            texts, lines, lambda i: ",".join(text[i].as_py() for text in texts.values())[:RAW_LIMIT]
+            texts, lines, lambda i: ",".join(texts[field][i].as_py() for field in said)[:RAW_LIMIT]
         )
 
     def _as_text(self, field: str, values: Any) -> Any:

@@ -213,3 +213,20 @@ def test_amounts_need_no_reading_where_they_are_numbers(tmp_path, column, typed)
     named, when = pa.array(["a"]), pa.array([0], pa.date32())
     pq.write_table(pa.table({"id": named, "when": when, "n": column}), tmp_path / "events.parquet")
     assert is_typed(tmp_path / "events.parquet", EventColumns("when", (("n", 2),), "id")) == typed
+
+
+@pytest.mark.parametrize("name", ["named", "Named", "file_row_number", "ID", "Minutes"])
+def test_a_file_with_a_column_that_could_be_taken_for_another_is_read_as_text(tmp_path, name):
+    pq.write_table(pa.table({name: pa.array(["11"] * N), **table()}), tmp_path / "events.parquet")
+    assert not is_typed(tmp_path / "events.parquet", COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "name", ["line", "fault", "moment", "kind", "day", "amount_0", "entity", "bad", "file"]
+)
+def test_a_column_that_is_called_like_one_of_ours_is_left_alone(tmp_path, name):
+    columns = {name: pa.array(["11"] * N), **table()}
+    columns["id"] = pa.array(["nobody", *table()["id"].to_pylist()[1:]])
+    _, bad, _, rows = quick(tmp_path, columns)
+    assert [(row.line, row.reason) for row in bad] == [(1, UNKNOWN_ID)]
+    assert same(rows, as_text(columns)[1])

@@ -3,12 +3,13 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
 from ml_sys.data.coverage import Coverage
 from ml_sys.data.ingest import Origin, Rules, ingest
-from ml_sys.data.snapshot import load
+from ml_sys.data.snapshot import QUARANTINE, load
 from ml_sys.data.sources import open_source
 from ml_sys.errors import EmptyTableError
 from ml_sys.settings.description import SchemaSettings
@@ -253,3 +254,47 @@ def test_an_identifier_is_repeated_where_nobody_is_named_too(tmp_path):
     given = {"bought": given["bought"].assign(team="u3"), "log": pd.concat([given["log"], given["log"][:4]])}
     report, _ = ingested(tmp_path, given, {"bought": TABLES["bought"], "log": log})
     assert dict(report.tables["log"].merged) == {"repeated event, merged": 4}
+
+
+@pytest.mark.parametrize("role", ["amount", "actions"])
+def test_events_with_bad_rows_give_one_snapshot_whatever_form_their_file_has(tmp_path, role):
+    """Written as pyarrow writes CSV, where a row reads as its values do."""
+    took = [1.5, None, 2.0, -1.0, 0.25, 3.0, 4.0, 12.0]
+    log = pa.table(
+        {
+            "what": ["view", "edit", None, "view", "edit", "view", "edit", None],
+            "took": pa.array([one if role == "amount" else one and round(one) for one in took], pa.float64()),
+            "when": pa.array(
+                [*(FIRST + pd.Timedelta(days=n, hours=n) for n in range(6)), None, FIRST], pa.timestamp("us")
+            ),
+            "team": ["a", "b", "nobody", "a", "stranger", "", "a", "nobody"],
+        }
+    )
+    described = {
+        "teams": {"kind": "entities", "id": "team", "converted_on": "paid"},
+        "log": {
+            "kind": "events", "id": "team", "at": "when", "event": "what", "kinds": ["view"],
+            "amounts": {"took": {"column": "took", "role": role}},
+        },
+    }  # fmt: skip
+    teams = pd.DataFrame({"team": ["a", "b"], "paid": ["2024-01-20", ""]})
+    places = {name: tmp_path / name for name in ("log.csv", "log.parquet", "texts.parquet", "log")}
+    options = pyarrow.csv.WriteOptions(quoting_style="none")
+    pyarrow.csv.write_csv(log, places["log.csv"], options)
+    pq.write_table(log, places["log.parquet"])
+    texts = {name: log[name].cast(pa.string()) for name in log.column_names}
+    pq.write_table(pa.table(texts), places["texts.parquet"])
+    places["log"].mkdir()
+    for at in range(2):
+        pq.write_table(log.slice(4 * at, 4), places["log"] / f"{at}.parquet")
+    found = {}
+    for name, place in places.items():
+        rules = Rules(1.0, coverage=Coverage(min_coverage=0.0), as_of="2024-01-15")
+        (tmp_path / "teams.csv").write_text(teams.to_csv(index=False))
+        where = {"teams": str(tmp_path / "teams.csv"), "log": str(place)}
+        origin = Origin(open_source("file"), SchemaSettings.model_validate({"tables": described}), where)
+        report = ingest(origin, rules, tmp_path / "artifacts" / name, now=NOW)
+        rows = pq.read_table(report.path / QUARANTINE)
+        found[name] = report.id, rows["reason"].to_pylist(), rows["raw"].to_pylist()
+    assert len(found["log.csv"][1]) == (6 if role == "amount" else 7)
+    assert found == dict.fromkeys(found, found["log.csv"])

@@ -47,7 +47,7 @@ def test_compressed_lines_are_read_and_other_keys_are_named(tmp_path):
     path.write_bytes(gzip.compress(b'{"id": 1, "b": 2}\n{"a": 3}\n'))
     assert is_jsonlines(path)
     assert open_jsonlines(path, {"id": "id"}).extra == ("a", "b")
-    assert rows_of(path, {"id": "id", "a": "a"}) == ([(1, "1", ""), (2, "", "3")], [])
+    assert rows_of(path, {"id": "id", "a": "a"}) == ([(1, "", "1"), (2, "3", "")], [])
 
 
 def test_a_key_that_no_row_has_is_missing_unless_it_may_be(tmp_path):
