@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_sys.data.checking.columns import as_flags, buffers
+from ml_sys.data.checking.columns import all_ids, as_flags, buffers
 from ml_sys.data.parts.buckets import buckets_of, hashes_of
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class GrowingIndex:
         return found
 
     def _ids(self) -> Any:
-        return pa.concat_arrays([self._index.ids, pa.array(list(self._new), pa.string())])
+        return all_ids([self._index.ids, pa.array(list(self._new), pa.string())])
 
 
 class _ByNumber:

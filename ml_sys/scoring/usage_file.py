@@ -84,7 +84,7 @@ def read_usage(
     for part in opened.parts:
         checked = check_part(part, fields)
         quarantine.add(USAGE, opened.place, checked.bad)
-        everyone.append((checked.columns[ID], coverage.complete_on(checked.columns[AT])))
+        everyone.append((checked.columns[ID].dictionary_encode(), coverage.complete_on(checked.columns[AT])))
         rows, unknown = of_companies(checked, index, measures)
         batches.append(rows)
         strangers += len(unknown)
@@ -96,10 +96,11 @@ def read_usage(
     rows = one_per_stamp(join(batches, measures), index, (USAGE, opened.place), quarantine)
     rows = united([(rows, measures)], form)
     stamp = days_of_stamps(rows.stamp)
-    company = pa.chunked_array([ids for ids, _ in everyone]).combine_chunks().dictionary_encode().indices
+    named: Any = pa.chunked_array([ids for ids, _ in everyone]).unify_dictionaries()
+    company = np.concatenate([ids.indices.to_numpy() for ids in named.chunks])
     complete_on = np.concatenate([days for _, days in everyone])
-    order = np.lexsort((complete_on, company.to_numpy()))
-    end = covered_until(company.to_numpy()[order], complete_on[order], coverage, not_after=not_after)
+    order = np.lexsort((complete_on, company))
+    end = covered_until(company[order], complete_on[order], coverage, not_after=not_after)
     values = measures_of(rows.measures, form, wanted or form)
     return ProspectUsage(rows.company, stamp, values, strangers, quarantine, end)
 

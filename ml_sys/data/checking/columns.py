@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_sys.data.checking import scalars
+from ml_sys.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -74,6 +75,22 @@ def buffers(texts: Any) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     places = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
     content = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
     return places, content[places[0] : places[-1]]
+
+
+def all_ids(pieces: Sequence[Any]) -> Any:
+    """Join ids, of which there is at least one piece, as a `pyarrow.StringArray`.
+
+    Raises
+    ------
+    InputError
+        If they take more than 2 GB together.
+    """
+    try:
+        return pa.concat_arrays(pieces)
+    except pa.ArrowInvalid as error:  # which counts bytes in 32 bits
+        raise InputError(
+            "the ids take more than 2 GB together", hint="use shorter ones, as numbers are"
+        ) from error
 
 
 def is_blank(stripped: Any) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ml_sys.data.checking.columns import all_ids
 from ml_sys.data.checking.validate import Checked, check_part
 from ml_sys.data.events.links import Links, links_of
 from ml_sys.data.ingesting.uniting import EntityRows
@@ -189,7 +190,7 @@ class IngestRun:
             self.quarantine.add(*self.place(table), strangers)
             users.append(found[0])
             entities.append(found[1])
-        return Links(pa.concat_arrays(users), np.concatenate(entities))
+        return Links(all_ids(users), np.concatenate(entities))
 
     def one_per_stamp(self, usage: UsageOfTable, index: CompanyIndex) -> UsageOfTable:
         """Keep one row of each company and stamp."""

@@ -13,14 +13,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_sys.data.checking.columns import as_flags
+from ml_sys.data.checking.columns import all_ids, as_flags
 from ml_sys.data.companies import CompanyRows, reconcile
 from ml_sys.data.fields import CONVERTED_ON, ID, SINCE, VALUE
 from ml_sys.data.ingesting.company_columns import Companies, Texts, joined, narrow
 from ml_sys.data.parts.buckets import buckets_of
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot_id import arrow_texts
-from ml_sys.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +73,7 @@ class EntityRows:
         """Join the batches of a table, emptying them on the way."""
         first, bad_ids = batches[0], frozenset().union(*(one.bad_ids for one in batches))
         columns = {
-            name: (_all_ids if name == ID else joined)([one.columns.pop(name) for one in batches])
+            name: (all_ids if name == ID else joined)([one.columns.pop(name) for one in batches])
             for name in tuple(first.columns)
         }
         pa.default_memory_pool().release_unused()  # what batches were read into, a seventh of all memory
@@ -125,7 +124,7 @@ def unite(
     InputError
         If the ids take more than 2 GB together.
     """
-    ids = _all_ids([one.columns.pop(ID) for one in tables])
+    ids = all_ids([one.columns.pop(ID) for one in tables])
     order = pc.sort_indices(ids).to_numpy().astype(np.int32)
     ordered = ids.take(pa.array(order))
     again = np.append(False, as_flags(pc.equal(ordered[1:], ordered[:-1])))[: len(order)]
@@ -194,7 +193,7 @@ class _Settled:
             kept.append(arrow_texts(companies[ID]))
             columns = {name: self._narrow(name, companies[name]) for name in companies.columns[1:]}
             self._found.append((len(companies), columns))
-        self.ids = pa.concat_arrays(kept)
+        self.ids = all_ids(kept)
 
     def companies(self, ids: Any, source: NDArray[np.int32]) -> Companies:
         """Return companies by their ids and the places of their rows."""
@@ -225,15 +224,6 @@ class _Settled:
         if name not in self._texts:
             return narrow(column.to_numpy())
         return Texts.blank(len(column)) if column.dtype.kind == "f" else Texts.of(arrow_texts(column))
-
-
-def _all_ids(ids: Sequence[Any]) -> Any:
-    try:
-        return pa.concat_arrays(ids)
-    except pa.ArrowInvalid as error:  # which counts bytes in 32 bits
-        raise InputError(
-            "the ids take more than 2 GB together", hint="use shorter ones, as numbers are"
-        ) from error
 
 
 def _among(ids: Any, some: frozenset[str]) -> NDArray[np.bool_]:

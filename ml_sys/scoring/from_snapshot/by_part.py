@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
+from ml_sys.data.checking.columns import all_ids
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.features.inputs import log_of
 from ml_sys.scoring.assembly import groups_of, order_of, ranked, unseen_levels
@@ -71,7 +71,7 @@ def score_free(scorer: Scorer, known: Everyone, asked: ListOptions, day: int, ma
     results: list[PartScored] = [one for one in mapped(score, range(len(known.parts))) if one is not None]
     together = _together([one.found for one in results])
     order = np.argsort(together.places[0], kind="stable")
-    ids = pa.concat_arrays([one.ids for one in results])
+    ids = all_ids([one.ids for one in results])
     if len(results) > 1:
         ids = ids.take(order)
         together.probability = [together.probability[0][order]]

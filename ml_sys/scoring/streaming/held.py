@@ -15,6 +15,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from ml_sys.data.checking.columns import all_ids
 from ml_sys.data.snapshot_id import arrow_texts
 from ml_sys.durable import storage_errors
 
@@ -59,7 +60,7 @@ class HeldRows:
     def ids(self) -> Any:
         """The id of every row, as a `pyarrow.StringArray`."""
         if len(self._ids) != 1:
-            self._ids = [pa.concat_arrays(self._ids) if self._ids else pa.array([], pa.string())]
+            self._ids = [all_ids(self._ids) if self._ids else pa.array([], pa.string())]
         return self._ids[0]
 
     def add(self, rows: pa.RecordBatch) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml_sys.errors import StorageError
+from ml_sys.errors import InputError, StorageError
 from ml_sys.scoring.streaming import held
 from ml_sys.scoring.streaming.held import BATCH_ROWS, HeldRows
 
@@ -94,3 +94,14 @@ def test_rows_of_every_batch_are_dropped_and_replaced_in_their_own_place() -> No
     assert "c1" not in told
     assert f"c{BATCH_ROWS + 1}" not in told
     assert sum(told[f"c{one}"] == one for one in range(3, BATCH_ROWS - 1)) == BATCH_ROWS - 4
+
+
+def test_more_ids_than_arrow_counts_are_said_in_one_line() -> None:
+    size = 1 << 30
+    nobody = pa.py_buffer(np.zeros(size, np.uint8))  # memory that nobody touches, so that none is taken
+    long = pa.StringArray.from_buffers(1, pa.py_buffer(np.array([0, size], np.int32)), nobody)
+    rows = HeldRows()
+    for _ in range(2):
+        rows.add(pa.RecordBatch.from_pydict({"id": long}))
+    with pytest.raises(InputError, match="the ids take more than 2 GB together"):
+        len(rows.ids)
