@@ -82,7 +82,7 @@ def run_canaries(
         labels_shuffled(shuffled_ranking(source, spec, settings, cut), seed),
         ids_alone(by_id, limits, seed),
         later_usage_deleted(source.inputs, spec, part.train, holdout),
-        single_columns(part.validation, spec, limits),
+        single_columns(part.validation, spec, limits, source.inputs.since),
         blank_attributes(source, counts_as_feature=spec.attribute_missingness),
         conversions_go_on(source.closed, part, holdout, settings.label.horizon_days, source.inputs.since),
     )
@@ -134,10 +134,14 @@ def later_usage_deleted(inputs: Inputs, spec: FeatureSpec, train: Panel, holdout
     return Canary(canary.LATER, "failed", figures)
 
 
-def single_columns(train: Panel, spec: FeatureSpec, limits: CanarySettings) -> Canary:
+def single_columns(
+    train: Panel, spec: FeatureSpec, limits: CanarySettings, since: NDArray[np.int32] | None = None
+) -> Canary:
     """Check whether one feature alone separates converters from the others almost perfectly.
 
-    Needs a panel with every training row: among few rows, honest features come close to perfect.
+    Usage that does is judged among companies of the same age: those that have been free for years are told
+    from those that convert in their first days by any feature that follows age. Needs a panel with every
+    training row: among few rows, honest features come close to perfect.
     """
     companies, converters = (np.unique(one).size for one in (train.company, train.company[train.label]))
     if not MIN_POSITIVES <= converters < companies:
@@ -148,7 +152,7 @@ def single_columns(train: Panel, spec: FeatureSpec, limits: CanarySettings) -> C
             companies=companies,
             needed=MIN_POSITIVES,
         )
-    every = column_separations(train, spec)
+    every = column_separations(train, spec, since, above=limits.max_column_auc)
     caught = [one for one in every if _near_perfect(one.roc_auc, one.average_precision, one.rate, limits)]
     leaks = [one for one in caught if one.column not in limits.allowed]
     best = max(every, key=lambda one: one.roc_auc), max(every, key=lambda one: one.average_precision)

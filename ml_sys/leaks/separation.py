@@ -8,7 +8,7 @@ other, so that levels of a few companies cannot seem to tell anything.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,9 @@ class Separation:
     rate: float
 
 
-def column_separations(panel: Panel, spec: FeatureSpec) -> list[Separation]:
+def column_separations(
+    panel: Panel, spec: FeatureSpec, since: NDArray[np.int32] | None = None, *, above: float = 1.0
+) -> list[Separation]:
     """Return how well each feature alone ranks converters, in the order of the columns.
 
     Usage is judged by row. Attributes are judged by company, since they are the same in all rows of one:
@@ -55,6 +57,10 @@ def column_separations(panel: Panel, spec: FeatureSpec) -> list[Separation]:
         Training rows, positive and negative ones among them.
     spec : FeatureSpec
         The features of ``panel``.
+    since : ndarray of shape (n_companies,), int32, optional
+        Day on which each company began to exist.
+    above : float
+        A higher ROC-AUC of usage is worked out again among rows of companies of about the same age.
     """
     companies, first, company = np.unique(panel.company, return_index=True, return_inverse=True)
     converts = np.zeros(companies.size, dtype=bool)
@@ -69,7 +75,10 @@ def column_separations(panel: Panel, spec: FeatureSpec) -> list[Separation]:
             column, label, side, weight = column[first], converts, half, None
         values = _rates(column, label, side) if name in categories else column.astype(np.float32)
         rate = float(np.average(label, weights=weight))
-        separations.append(Separation(name, *separation(values, label, weight), rate))
+        auc, precision = separation(values, label, weight)
+        if auc > above and since is not None and group != ATTRIBUTE_GROUP:
+            auc = _within_ages(values, label, weight, panel.cutoff.astype(np.int64) - since[panel.company])
+        separations.append(Separation(name, auc, precision, rate))
     return separations
 
 
@@ -94,6 +103,28 @@ def separation(
         return _separation(values, label, weight)
     ways = [_separation(np.where(blank, side, values), label, weight) for side in (-np.inf, np.inf)]
     return max(auc for auc, _ in ways), max(precision for _, precision in ways)
+
+
+def _within_ages(
+    values: NDArray[np.float32] | NDArray[np.float64],
+    label: NDArray[np.bool_],
+    weight: NDArray[np.float64] | None,
+    age: NDArray[np.int64],
+) -> float:
+    """Return the ROC-AUC among rows whose ages have as many binary digits, in its better direction."""
+    digits = np.frexp(age.clip(0).astype(np.float64))[1]
+    ways = []
+    for side in (-np.inf, np.inf) if np.isnan(values).any() else (0.0,):
+        filled, pairs = np.where(np.isnan(values), side, values), []
+        for one in np.unique(digits[label]):
+            rows = digits == one
+            if not label[rows].all():
+                of_rows = None if weight is None else weight[rows]
+                pairs.append((_roc_auc(filled[rows], label[rows], of_rows), int(label[rows].sum())))
+        if pairs:
+            auc = float(np.average([auc for auc, _ in pairs], weights=[n for _, n in pairs]))
+            ways.append(max(auc, 1 - auc))
+    return max(ways, default=1.0)
 
 
 def two_shares_p_value(marked: NDArray[np.bool_], group: NDArray[np.bool_]) -> float:
@@ -132,6 +163,30 @@ def _separation(
     label: NDArray[np.bool_],
     weight: NDArray[np.float64] | None,
 ) -> tuple[float, float]:
+    positive, below, upto, total = _ranked(values, label, weight)
+    auc = float((below + upto).mean() / 2 / total)
+    hits_from_top = positive.size - np.searchsorted(positive, positive, "left")
+    hits_from_bottom = np.searchsorted(positive, positive, "right")
+    from_top = hits_from_top / (hits_from_top + total - below)
+    from_bottom = hits_from_bottom / (hits_from_bottom + upto)
+    return max(auc, 1 - auc), float(max(from_top.mean(), from_bottom.mean()))
+
+
+def _roc_auc(
+    values: NDArray[np.float32] | NDArray[np.float64],
+    label: NDArray[np.bool_],
+    weight: NDArray[np.float64] | None,
+) -> float:
+    _, below, upto, total = _ranked(values, label, weight)
+    return float((below + upto).mean() / 2 / total)
+
+
+def _ranked(
+    values: NDArray[np.float32] | NDArray[np.float64],
+    label: NDArray[np.bool_],
+    weight: NDArray[np.float64] | None,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], Any]:
+    """Return the values of positives, how many others lie below each and up to it, and how many there are."""
     positive, others = np.sort(values[label]), values[~label]
     if weight is None:  # sorting plain values is several times as fast as ordering rows by them
         negative, ranked = np.sort(others), np.arange(others.size + 1)
@@ -139,12 +194,7 @@ def _separation(
         order = np.argsort(others)
         negative, ranked = others[order], np.append(0, np.cumsum(weight[~label][order]))
     below, upto = (ranked[np.searchsorted(negative, positive, side)] for side in ("left", "right"))
-    auc = float((below + upto).mean() / 2 / ranked[-1])
-    hits_from_top = positive.size - np.searchsorted(positive, positive, "left")
-    hits_from_bottom = np.searchsorted(positive, positive, "right")
-    from_top = hits_from_top / (hits_from_top + ranked[-1] - below)
-    from_bottom = hits_from_bottom / (hits_from_bottom + upto)
-    return max(auc, 1 - auc), float(max(from_top.mean(), from_bottom.mean()))
+    return positive, below, upto, ranked[-1]
 
 
 def _rates(

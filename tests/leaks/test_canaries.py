@@ -466,6 +466,37 @@ def test_a_column_that_says_nothing_is_no_leak_where_most_rows_convert() -> None
     assert single_columns(panel, SPEC, LIMITS).status == "passed"
 
 
+def of_ages() -> tuple[Panel, NDArray[np.int32], NDArray[np.float32]]:
+    """Return rows, when companies began, and ages: who converts began days before, most others years."""
+    who = np.unique(TRAIN.company)
+    converts = np.isin(who, TRAIN.company[TRAIN.label])
+    since = np.full(w.COMPANIES, w.MONDAY - 4000, dtype=np.int32)
+    since[TRAIN.company[TRAIN.label]] = TRAIN.cutoff[TRAIN.label] - 3
+    young = who[~converts][: 2 * int(converts.sum())]
+    since[young] = np.unique(TRAIN.cutoff)[np.arange(young.size) % np.unique(TRAIN.cutoff).size] - 3
+    panel = TRAIN.take(TRAIN.cutoff > since[TRAIN.company])
+    return panel, since, (panel.cutoff - since[panel.company]).astype(np.float32)
+
+
+def test_that_companies_convert_while_they_are_young_is_no_leak() -> None:
+    panel, since, age = of_ages()
+    usage = panel.features.columns[0]
+    young, limits = with_column(panel, usage, age), CanarySettings(max_column_auc=0.95)
+    assert single_columns(young, SPEC, limits).figures["near_perfect"] == usage
+    found = single_columns(young, SPEC, limits, since)
+    assert (found.status, found.figures["near_perfect"]) == ("passed", "")
+    assert found.figures["highest_roc_auc"] <= limits.max_column_auc
+
+
+def test_what_tells_converters_from_others_of_their_age_is_one() -> None:
+    panel, since, _ = of_ages()
+    usage = panel.features.columns[0]
+    few = np.arange(len(panel)) % 100 == 0
+    for telling in (panel.label, ~panel.label, panel.label | few):
+        found = single_columns(with_column(panel, usage, telling.astype(np.float32)), SPEC, LIMITS, since)
+        assert (found.status, found.figures["near_perfect"]) == ("failed", usage)
+
+
 # Blank attributes
 
 
