@@ -214,3 +214,12 @@ def test_rows_without_the_day_of_their_payment_were_never_paid(name, filled, is_
             made.where == payments.paid_rows(connection, table) == (f'"{name}" IS NOT NULL' if is_it else "")
         )
     assert made.why["kind"].endswith(f"; rows without {name} were never paid and are not read") is is_it
+
+
+def test_rows_that_were_paid_are_those_of_money_that_neither_failed_nor_came_back():
+    with duckdb.connect() as connection:
+        said = [("a", 5, "paid"), ("b", 0, "paid"), ("c", 5, "failed"), ("d", 5, "refund"), ("e", 5, None)]
+        table = seen(connection, "orders", "id amount status", said)
+        condition = payments.paid_rows(connection, table, "amount")
+        found = connection.execute(f"SELECT id FROM orders WHERE {condition} ORDER BY 1").fetchall()  # noqa: S608 - the test's own
+    assert found == [("a",), ("e",)]

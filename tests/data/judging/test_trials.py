@@ -46,3 +46,12 @@ def test_a_table_that_does_not_say_when_trials_end_stays_as_it_is(names):
         rows = [[at, *["2024-01-01"] * (len(names.split()) - 1)] for at in range(3)]
         table = seen(connection, "subscriptions", names, rows)
         assert with_paid_from(connection, table) is table
+
+
+def test_a_day_that_few_rows_have_is_no_beginning():
+    rows = [["2024-02-01", None, "2024-01-15"]] * 9 + [["2024-02-01", "2024-01-20", "2024-01-15"]]
+    with duckdb.connect() as connection:
+        names = "started_on paused_on trial_end"
+        table = with_paid_from(connection, seen(connection, "subscriptions", names, rows))
+        found = connection.execute(f"SELECT DISTINCT {PAID_FROM} FROM {table.table.view}").fetchall()  # noqa: S608 - the test's own
+    assert found == [("2024-02-01 00:00:00",)]

@@ -7,8 +7,10 @@ from dataclasses import replace
 import duckdb
 import pytest
 
+from ml_sys.data.looking.sniffing import MOST_ROWS
 from ml_sys.data.proposing import rows
 from ml_sys.data.proposing.answers import LeftOut
+from ml_sys.errors import InputError
 from tests.data.proposing.small import column, day, draft, looked, seen
 
 IDS = [str(1000 + at) for at in range(60)]
@@ -86,3 +88,15 @@ def test_a_table_with_more_rows_than_all_usage_is_never_left_out_in_silence(many
         f"telemetry is left out, though it has {many} rows with dates, more than any usage that is read: "
         "no column links it"
     ]
+
+
+def test_a_kind_is_taken_as_it_is_written_and_one_that_no_row_has_only_where_not_all_were_looked_at():
+    with duckdb.connect() as connection:
+        log = seen(connection, "log", "id kind", [("a", "Purchase"), ("b", "view"), ("c", None)])
+        for kind, written in (("Purchase", "Purchase"), ("PURCHASE", "Purchase"), ("view", "view")):
+            assert rows.written_kind(connection, f"log.kind={kind}", log, "kind", kind) == written
+        with pytest.raises(InputError, match="no row of log has this value in kind") as caught:
+            rows.written_kind(connection, "log.kind=purchased", log, "kind", "purchased")
+        assert caught.value.hint.startswith("did you mean log.kind=Purchase? the values are ")
+        large = replace(log, table=replace(log.table, rows=MOST_ROWS))
+        assert rows.written_kind(connection, "log.kind=rare", large, "kind", "rare") == "rare"
