@@ -129,4 +129,6 @@ def _of_window(measure: Measure, statistic: str, days: int, form: Form, spans: S
 
 def _counted_rows(what: str, days: int, spans: Spans) -> Callable[[float], str]:
     unit = spans.unit
+    if days <= spans.short:  # there is one row at most
+        return lambda _: f"{what} in the {spans.last(days)}"
     return lambda value: f"{what} {on(spans)} {count(value, unit, f'{unit}s')} of the {spans.last(days)}"
