@@ -6,7 +6,7 @@ from datetime import date
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from ml_sys.features.rules import rule_to_beat
+from ml_sys.features.rules import MOST_RECENT, NEWEST, rule_to_beat
 from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.promises import count_interval
@@ -33,16 +33,11 @@ _CLOSE = (0.67, 1.5)
 def summary(evidence: Evidence) -> tuple[str, ...]:
     """Summarise what the holdout and the season of calls showed."""
     held, model = evidence.holdout, evidence.evaluation[ALL][MODEL]
-    name = rule_to_beat(evidence.evaluation[ALL])
-    rule = evidence.evaluation[ALL].get(name or "")
     lists = counted(len(held["cutoffs"]), "list")
     back = evidence.past.backtest
     sentences = [season_in_short(back.season, evidence.words.entity)] if back else []
     sentences.append(_found(model, lists, evidence))
-    lead = evidence.ranking.lead.get(name or "")
-    if name and rule is not None and lead is not None and isfinite(lead.value):
-        called = f"{evidence.words.entity.many} with the {name}"
-        sentences.append(_beside(called, model["average_precision"], rule["average_precision"], lead))
+    sentences += _beside_best_rule(evidence)
     sentences.append(_truth(model, evidence))
     return tuple(sentences)
 
@@ -123,6 +118,19 @@ def _found(model: dict[str, Estimate], lists: str, evidence: Evidence) -> str:
         f"{in_ten(recall)} of all conversions within {evidence.horizon_days} days, {number(lift, 0)} times "
         "as many as calling at random."
     )
+
+
+def _beside_best_rule(evidence: Evidence) -> list[str]:
+    """Compare the model with the rule that ranks best, as the gate does; nothing without one."""
+    precision = {name: of["average_precision"] for name, of in evidence.evaluation[ALL].items()}
+    leads = {name: one for name, one in evidence.ranking.lead.items() if isfinite(one.value)}
+    if not leads:
+        return []
+    usual = rule_to_beat(leads)
+    best = max(leads, key=lambda name: (precision[name].value, name == usual))
+    who = evidence.words.entity.many
+    called = f"{best} {who}" if best in {NEWEST, MOST_RECENT} else f"{who} with the {best}"
+    return [_beside(called, precision[MODEL], precision[best], leads[best])]
 
 
 def _beside(called: str, ours: Estimate, theirs: Estimate, lead: Estimate) -> str:

@@ -113,7 +113,9 @@ def test_a_sample_is_told_wherever_one_was_drawn() -> None:
 LEAD = Estimate(0.05, 0.01, 0.09)
 
 
-def judged(promised: float, positives: int, converters: int, lead: Estimate = LEAD) -> tuple[str, ...]:
+def judged(
+    promised: float, positives: int, converters: int, lead: Estimate = LEAD, **others_rank: float
+) -> tuple[str, ...]:
     rows = 100_000
     model = {
         "average_precision": one(0.2), "recall_at_50": one(0.42), "lift_at_50": one(17.0),
@@ -121,12 +123,16 @@ def judged(promised: float, positives: int, converters: int, lead: Estimate = LE
     }  # fmt: skip
     others = {name: one(0.01) for name in model}
     rule = {**others, "average_precision": one(0.15)}
+    rules = {MOST_USERS: rule}
+    rules |= {
+        name.replace("_", " "): rule | {"average_precision": one(of)} for name, of in others_rank.items()
+    }
     found = SimpleNamespace(
         holdout={
             "cutoffs": [1, 8, 15], "rows": rows, "positives": positives, "companies_converted": converters,
         },
-        evaluation={ALL: {MODEL: model, RANDOM: others, MOST_USERS: rule}},
-        ranking=SimpleNamespace(lead={MOST_USERS: lead}),
+        evaluation={ALL: {MODEL: model, RANDOM: others, **rules}},
+        ranking=SimpleNamespace(lead=dict.fromkeys(rules, lead)),
         past=Past(), words=PLAIN_WORDS, horizon_days=30, confidence=0.95,
     )  # fmt: skip
     return summary(found)  # type: ignore[arg-type]
@@ -161,6 +167,30 @@ def test_a_lead_is_sure_where_its_interval_leaves_zero_out_on_either_side(
     assert told.startswith(f"Its ranking is {said[0]} than calling the companies with the most users")
     assert said[1] in told
     assert "0.200 against 0.150" in told
+
+
+@pytest.mark.parametrize(
+    ("others_rank", "beside", "figures"),
+    [
+        (
+            {"most_actions_in_30_days": 0.3},
+            "companies with the most actions in 30 days",
+            "0.200 against 0.300",
+        ),
+        ({"most_actions_in_30_days": 0.1}, "companies with the most users in 30 days", "0.200 against 0.150"),
+        (
+            {"most_actions_in_30_days": 0.15},
+            "companies with the most users in 30 days",
+            "0.200 against 0.150",
+        ),
+        ({"newest": 0.3}, "newest companies", "0.200 against 0.300"),
+        ({"most_recently_active": 0.3}, "most recently active companies", "0.200 against 0.300"),
+    ],
+)
+def test_the_model_is_told_beside_the_rule_that_ranks_best(others_rank, beside, figures) -> None:
+    told = judged(20, 20, 20, Estimate(-0.1, -0.2, 0.1), **others_rank)[1]
+    assert told.startswith(f"Its ranking is worse than calling the {beside}, but")
+    assert figures in told
 
 
 def test_no_lead_is_told_where_there_is_none() -> None:
