@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -287,7 +288,7 @@ def _as_arrow(values: pd.Series[Any]) -> Any:
 
 
 def _parquet(path: Path) -> str:
-    return f"read_parquet({literal(str(path))})"
+    return f"read_parquet({literal(escape(str(path)))})"  # DuckDB takes [1] for a pattern
 
 
 def _first_line(error: Exception) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from glob import escape
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -98,9 +99,8 @@ def is_typed(path: Place, columns: EventColumns) -> bool:
         schema = pq.read_schema(file)
     texts = [columns.id, columns.user, columns.event, columns.event_id]
     called = Counter(name.casefold() for name in [*schema.names, *_OURS])
-    if any(name not in schema.names for name in columns.all):
-        return False
-    if any(called[name.casefold()] > 1 for name in [*columns.all, *_OURS]):
+    lacking = set(columns.all) - set(schema.names)
+    if lacking or any(called[name.casefold()] > 1 for name in [*columns.all, *_OURS]):
         return False
     at = schema.field(columns.at).type
     return (
@@ -148,7 +148,7 @@ def read_parquet(
     # A file's statistics ignore NaN, and DuckDB would conclude from them that there is none.
     log.run("SET disabled_optimizers = 'statistics_propagation'")
     try:
-        log.run(f"INSERT INTO event BY NAME {_selected(log, columns, schema, faults)}", [str(path)])
+        log.run(f"INSERT INTO event BY NAME {_selected(log, columns, schema, faults)}", [escape(str(path))])
     except duckdb.Error as error:
         raise UnreadableFileError(where or path, str(error).partition("\n")[0]) from error
     log.run("RESET disabled_optimizers")
@@ -174,7 +174,9 @@ def _pairs(known: NamePairs, kind: pa.DataType) -> pa.Table:
 def _selected(log: EventLog, columns: EventColumns, schema: pa.Schema, faults: list[tuple[str, str]]) -> str:
     """Return the query that selects all rows, with the number of each row's first fault."""
     cases = " ".join(f"WHEN {test} THEN {number}" for number, (test, _) in enumerate(faults, 1))
-    moment = f"epoch_us(file.{quoted(columns.at)}::TIMESTAMP)"
+    at = f"file.{quoted(columns.at)}"
+    is_finer = schema.field(columns.at).type == pa.timestamp("ns")
+    moment = f"(epoch_ns({at}) + 999) // 1000" if is_finer else f"epoch_us({at}::TIMESTAMP)"  # rounded up
     user = _value(columns.user, schema) if columns.user else "NULL"
     if columns.user and not _is_integer(schema.field(columns.user).type):
         user = f"nullif({user}, '')"
@@ -229,13 +231,13 @@ def _bad_rows(
     names = [name for name in pq.read_schema(path).names if name in columns.all]
     said = ", ".join(f"file.{quoted(name)}" for name in names)
     amounts = "".join(f", bad.{name}" for name in log.amounts)
-    found = log.database.sql(
+    rows = log.database.sql(
         f"SELECT bad.line, bad.fault, bad.moment, bad.kind, file.{quoted(columns.named)}::VARCHAR{amounts}, "
         f"{said} FROM read_parquet($path, file_row_number=true) file "
         "JOIN bad ON bad.line = file_row_number + 1 ORDER BY bad.line",
-        params={"path": str(path)},
+        params={"path": escape(str(path))},
     )
-    for batch in found.to_arrow_reader(_BATCH_ROWS):
+    for batch in rows.to_arrow_reader(_BATCH_ROWS):
         at = batch.num_columns - len(names)
         lines, faults, _, kinds, named, *numbers = (column.to_pylist() for column in batch.columns[:at])
         entities = [(name or "").strip() for name in named]
@@ -250,9 +252,8 @@ def _bad_rows(
             for name, column in zip(names, batch.columns[at:], strict=True)
         )
         in_file = map(",".join, zip(*texts, strict=True))
-        for line, fault, entity, stranger, raw in zip(
-            lines, faults, entities, strangers, in_file, strict=True
-        ):
+        found = zip(lines, faults, entities, strangers, in_file, strict=True)
+        for line, fault, entity, stranger, raw in found:
             if reasons[fault] == UNKNOWN_ID:
                 yield BadRow(line, LOST_COMPANY if entity in lost else UNKNOWN_ID, stranger)
             else:

@@ -144,7 +144,7 @@ def _header(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
         else ""
     )
     try:
-        found = connection.execute(f"DESCRIBE FROM {reader}({literal(str(path))}{skip})").fetchall()
+        found = connection.execute(f"DESCRIBE FROM {reader}({literal(escape(str(path)))}{skip})").fetchall()
         return [str(one[0]) for one in found]
     except duckdb.Error:
         return [str(path)]
@@ -173,16 +173,16 @@ def _inside(folder: Path) -> list[Path]:
 def paths_sql(paths: Sequence[Path]) -> str:
     """Return SQL that names the files."""
     if len(paths) == 1:
-        return literal(str(paths[0]))
+        return literal(escape(str(paths[0])))  # DuckDB takes [1] for a pattern
     folder, ending = common_folder(paths), paths[0].suffix
     if {one for one in folder.rglob(f"*{ending}") if one.is_file()} == set(paths):
         depth = "**/" if any(one.parent != folder for one in paths) else ""
-        return literal(f"{folder}/{depth}*{ending}")
+        return literal(f"{escape(str(folder))}/{depth}*{ending}")
     first, last = min(one.name for one in paths), max(one.name for one in paths)
     alike = first[
         : next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
     ]
     for begin in (re.sub(r"[^-_. ]+$", "", alike), alike.rstrip("0123456789")):
         if begin and escape(begin) == begin and set(folder.glob(f"{begin}*{ending}")) == set(paths):
-            return literal(f"{folder}/{begin}*{ending}")  # which will include next month's file
-    return "[" + ", ".join(literal(str(path)) for path in paths) + "]"
+            return literal(f"{escape(str(folder))}/{begin}*{ending}")  # which will include next month's file
+    return "[" + ", ".join(literal(escape(str(path))) for path in paths) + "]"

@@ -6,6 +6,7 @@ Invariant: a blank is NULL, and text is stripped; the meaning of columns is deci
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from glob import escape
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -213,12 +214,12 @@ def _opened_csv(connection: duckdb.DuckDBPyConnection, made: Sniffed, first: Pat
     options = f", delim = {literal(delimiter)}, all_varchar = true" + encoding
     options += f", skip = {skip}" if skip else ""
     rows = connection.execute(
-        f"FROM read_csv({literal(str(first))}{options}, header = false, null_padding = true, "
+        f"FROM read_csv({literal(escape(str(first)))}{options}, header = false, null_padding = true, "
         "parallel = false) LIMIT 1"  # a quoted line break is not read in parallel
     ).fetchall()
     if not rows:
         raise EmptyTableError(first)
-    last = without_names(connection, f"read_csv({literal(str(first))}{options}", rows[0], first)
+    last = without_names(connection, f"read_csv({literal(escape(str(first)))}{options}", rows[0], first)
     rows = [rows[0][:last]]
     says = bool(sniffed["HasHeader"])
     has_types = any(one["type"] != "VARCHAR" for one in sniffed["Columns"])
@@ -263,10 +264,8 @@ def _sniffed_csv(
     encoding = f", encoding = {literal(name)}" if name else ""
     known = f", skip = {above.lines}" if above.lines else ""
     known += f", delim = {literal(above.delimiter)}" if above.delimiter else ""
-    asked = connection.execute(
-        f"FROM sniff_csv({literal(str(path))}, sample_size = 20000, ignore_errors = true, comment = ''"
-        f"{known}{encoding})"
-    )
+    options = f"sample_size = 20000, ignore_errors = true, comment = ''{known}{encoding}"
+    asked = connection.execute(f"FROM sniff_csv({literal(escape(str(path)))}, {options})")
     values = asked.fetchone()
     names = [one[0] for one in asked.description or ()]
     return dict(zip(names, values or (), strict=True)), encoding

@@ -83,7 +83,10 @@ def as_text(where: str, column: str, values: Any, *, is_id: bool) -> Any:
             where, f"column {column!r} has type {kind}", hint="a column of plain values is needed"
         )
     if pa.types.is_timestamp(kind):
-        values = values.cast(pa.timestamp("us", "UTC" if kind.tz else None), safe=False)
+        in_utc = values.cast(pa.timestamp(kind.unit, "UTC" if kind.tz else None))
+        if kind.unit == "ns":  # a stamp may count later than it says, never earlier
+            in_utc = pc.ceil_temporal(in_utc, unit="microsecond")
+        values = in_utc.cast(pa.timestamp("us", in_utc.type.tz), safe=False)
     elif pa.types.is_floating(kind):
         if is_id:
             _check_digits(where, column, values)

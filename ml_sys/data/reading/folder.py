@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from glob import escape
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -152,7 +153,7 @@ def _as_partitioned(error: MissingColumnError, names: Sequence[str], file: Place
     hint = f"write the values into the files: only the names of folders have {error.column!r}"
     if isinstance(file, Path):
         folder = file.parents[len(names) - 1]
-        query = f"FROM {literal(str(folder / '**' / f'*{file.suffix}'))}"
+        query = f"FROM {literal(str(Path(escape(str(folder))) / '**' / f'*{file.suffix}'))}"
         hint = f"names of folders have its values; name a query, which reads them: {query}"
     return MissingColumnError(str(file), error.column, (), hint=hint)
 

@@ -230,3 +230,28 @@ def test_a_column_that_is_called_like_one_of_ours_is_left_alone(tmp_path, name):
     _, bad, _, rows = quick(tmp_path, columns)
     assert [(row.line, row.reason) for row in bad] == [(1, UNKNOWN_ID)]
     assert same(rows, as_text(columns)[1])
+
+
+@pytest.mark.parametrize("name", ["log[1].parquet", "l*.parquet", "l?g2.parquet", "it's\n.parquet"])
+def test_a_file_is_read_though_its_name_is_a_pattern_of_others(tmp_path, name):
+    """DuckDB takes log[1].parquet for log1.parquet, if there is one."""
+    for at, file in enumerate((name, "log1.parquet", "log2.parquet", "lag2.parquet")):
+        when = pa.array([at], pa.timestamp("s"))
+        pq.write_table(pa.table({"id": ["7" if file == name else "x"], "when": when}), tmp_path / file)
+    known, which = NamePairs(pa.array(["7"]), np.zeros(1, np.int32)), EventColumns("when", id="id")
+    with EventLog(0) as log:
+        n_rows, bad = read_parquet(log, tmp_path / name, which, known)
+        assert (n_rows, list(bad), log.number("SELECT count(*) FROM event")) == (1, [], 1)
+
+
+def test_less_than_a_microsecond_is_rounded_up_as_in_text(tmp_path):
+    columns = table()
+    columns["when"] = pa.array([1_700_000_000_000_000_000 + at % 3 for at in range(N)], pa.timestamp("ns"))
+    columns["event_id"] = pa.array([""] * N)
+    _, _, _, rows = quick(tmp_path, columns)
+    assert same(rows, as_text(columns)[1])
+    with EventLog(2) as log:
+        known = NamePairs(IDS, np.arange(3, dtype=np.int32))
+        list(read_parquet(log, tmp_path / "events.parquet", COLUMNS, known)[1])
+        moments = log.database.execute("SELECT DISTINCT moment FROM event ORDER BY 1").fetchall()
+    assert moments == [(1_700_000_000_000_000,), (1_700_000_000_000_001,)]

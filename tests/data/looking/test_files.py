@@ -64,6 +64,17 @@ def test_a_pattern_takes_in_the_file_of_the_next_month(
     assert paths_sql([tmp_path / one for one in names]) == f"'{tmp_path}/{pattern}'"
 
 
+def test_a_name_that_is_a_pattern_of_others_names_one_file_and_one_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "may[1]"
+    folder.mkdir()
+    tables(folder, "log[1].csv", "log1.csv")
+    with duckdb.connect() as connection:
+        for names in (["log[1].csv"], ["log[1].csv", "log1.csv"]):
+            paths = [folder / one for one in names]
+            found = connection.execute(f"FROM read_csv({paths_sql(paths)}, filename = true)")
+            assert {str(row[-1]) for row in found.fetchall()} == set(map(str, paths))
+
+
 def test_files_are_named_one_by_one_where_a_pattern_takes_in_others(tmp_path: Path) -> None:
     tables(tmp_path, "log_1.csv", "log_2.csv", "log_of_users.csv")
     one, other = tmp_path / "log_1.csv", tmp_path / "log_2.csv"

@@ -81,4 +81,16 @@ def test_a_column_that_has_no_text_is_refused(values: pa.Array) -> None:
 
 def test_a_moment_is_read_to_the_microsecond_where_it_is_stored_finer() -> None:
     fine = pa.array([1_700_000_000_123_456_789], pa.timestamp("ns"))
-    assert as_text("t", "at", fine, is_id=False).to_pylist() == ["2023-11-14 22:13:20.123456"]
+    assert as_text("t", "at", fine, is_id=False).to_pylist() == ["2023-11-14 22:13:20.123457"]
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_a_stamp_counts_less_than_a_microsecond_later_never_earlier(zone):
+    stamps = pa.array([1_000, 1_001, 1_999, None, -1], pa.timestamp("ns", zone))
+    texts = as_text("t", "at", stamps, is_id=False).to_pylist()
+    assert [one.removesuffix("Z").rpartition(".")[2] for one in texts] == [
+        "000001", "000002", "000002", "", "000000"
+    ]  # fmt: skip
+    assert texts[0] == "1970-01-01 00:00:00.000001" + ("Z" if zone else "")
+    late = pa.array([10**14], pa.timestamp("s"))  # beyond what microseconds hold
+    assert as_text("t", "at", late, is_id=False).to_pylist()
