@@ -244,7 +244,7 @@ def keep_quarantine(quarantine: pa.Table | SortedFile, artifacts_dir: Path) -> P
 
     Raises
     ------
-    SnapshotError
+    SnapshotError, StorageError
         If the folder cannot be written.
     """
     folder = artifacts_dir / QUARANTINE_FOLDER
