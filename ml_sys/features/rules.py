@@ -45,6 +45,11 @@ def rule_names(form: Form, period: Period) -> tuple[str, ...]:
     return tuple(names)
 
 
+def is_rule(name: str) -> bool:
+    """Whether a ranker is one of the rules."""
+    return name == NEWEST or name.startswith("most ")
+
+
 def rule_to_beat(names: Iterable[str]) -> str | None:
     """Return the first rule to compare a model with: by users, else by an amount, else by actions.
 

@@ -6,7 +6,7 @@ from datetime import date
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from ml_sys.features.rules import MOST_RECENT, NEWEST, rule_to_beat
+from ml_sys.features.rules import MOST_RECENT, NEWEST, is_rule, rule_to_beat
 from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.promises import count_interval
@@ -91,7 +91,6 @@ def season_in_short(season: Season, entity: Noun = PLAIN_WORDS.entity) -> str:
     capacity = max(one.capacity for one in season.campaigns)
     rest = max(one.cooldown_weeks for one in season.campaigns)
     model, chance = (season.of(one, capacity, rest) for one in (MODEL, RANDOM))
-    name = rule_to_beat(one.ranker for one in season.campaigns)
     if not model.of:
         return f"No {entity.one} paid within the horizon of the {counted(model.lists, 'list')}."
     resting = f", leaving out whom it called in the last {counted(rest, 'week')}," if rest else ""
@@ -103,10 +102,16 @@ def season_in_short(season: Season, entity: Noun = PLAIN_WORDS.entity) -> str:
         text += f", one in {model.calls_per_converter:.0f} calls"
     if chance.converters.value:
         text += f", {model.converters.value / chance.converters.value:.0f} times as many as at random"
-    if name is None:
+    of_rules = {
+        one.ranker: one.converters.value
+        for one in season.campaigns
+        if (one.capacity, one.cooldown_weeks) == (capacity, rest) and is_rule(one.ranker)
+    }
+    if not of_rules:
         return f"{text}."
-    reached = season.of(name, capacity, rest).converters.value
-    return f"{text}; calling those with the {name} reaches {reached:.0f}."
+    name = _best(of_rules)
+    who = f"the {name}" if name in {NEWEST, MOST_RECENT} else f"those with the {name}"
+    return f"{text}; calling {who} reaches {of_rules[name]:.0f}."
 
 
 def _found(model: dict[str, Estimate], lists: str, evidence: Evidence) -> str:
@@ -126,11 +131,16 @@ def _beside_best_rule(evidence: Evidence) -> list[str]:
     leads = {name: one for name, one in evidence.ranking.lead.items() if isfinite(one.value)}
     if not leads:
         return []
-    usual = rule_to_beat(leads)
-    best = max(leads, key=lambda name: (precision[name].value, name == usual))
+    best = _best({name: precision[name].value for name in leads})
     who = evidence.words.entity.many
     called = f"{best} {who}" if best in {NEWEST, MOST_RECENT} else f"{who} with the {best}"
     return [_beside(called, precision[MODEL], precision[best], leads[best])]
+
+
+def _best(of_rules: Mapping[str, float]) -> str:
+    """Return the rule of the highest figure, and of equals the one that models are usually compared with."""
+    usual = rule_to_beat(of_rules)
+    return max(of_rules, key=lambda name: (of_rules[name], name == usual))
 
 
 def _beside(called: str, ours: Estimate, theirs: Estimate, lead: Estimate) -> str:

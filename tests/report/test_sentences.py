@@ -44,6 +44,21 @@ def test_a_season_says_what_is_reached_and_what_a_rule_reaches() -> None:
     )
 
 
+def test_a_season_is_told_beside_the_rule_that_reaches_most() -> None:
+    for actions, told in ((7, "most actions in 30 days reaches 7"), (5, "most users in 30 days reaches 5")):
+        reached = (
+            (MODEL, 6),
+            ("most actions in 30 days", actions),
+            (MOST_USERS, 5),
+            ("newest", 4),
+            (RANDOM, 2),
+        )
+        found = Season(tuple(campaign(ranker, 5, 4, value, 20) for ranker, value in reached), ())
+        assert season_in_short(found).endswith(f"; calling those with the {told}.")
+    newest = tuple(campaign(ranker, 5, 0, value, 20) for ranker, value in ((MODEL, 6), ("newest", 7)))
+    assert season_in_short(Season((*newest, campaign(RANDOM, 5, 0, 2, 20)), ())).endswith("newest reaches 7.")
+
+
 def test_a_season_that_reaches_nobody_or_rests_nobody_says_no_more_than_that() -> None:
     assert season_in_short(season(0, rest=0)) == (
         "Calling the top 5 of each of 10 lists reaches 0 of 20 converters (0%), 0 times as many as at "
