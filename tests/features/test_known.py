@@ -268,3 +268,16 @@ def test_pairs_have_the_same_features_in_however_many_batches_they_are_computed(
     expected = KnownFeatures(INPUTS).some(company, cutoff, SPEC).frame()
     monkeypatch.setattr("ml_sys.features.known._CHOSEN_ROWS", 50)
     pd.testing.assert_frame_equal(KnownFeatures(INPUTS).some(company, cutoff, SPEC).frame(), expected)
+
+
+def test_what_a_copy_learns_is_not_known_to_the_one_that_it_is_of() -> None:
+    known = KnownFeatures(INPUTS)
+    before = len(known.rows(GRID[:1], SPEC).different)
+    company, cutoff = np.arange(40, dtype=np.int32), np.repeat(GRID[2:3], 40)
+    copy = known.apart()
+    copy.learn(GRID[1:2], SPEC)
+    assert len(copy.some(company, cutoff, SPEC).different) > before
+    assert len(known.rows(GRID[:1], SPEC).different) == before
+    pd.testing.assert_frame_equal(
+        known.some(company, cutoff, SPEC).frame(), copy.some(company, cutoff, SPEC).frame()
+    )

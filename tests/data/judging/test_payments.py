@@ -6,6 +6,7 @@ import duckdb
 import pytest
 
 from ml_sys.data.judging import payments
+from ml_sys.data.judging.trials import PAID_FROM
 from tests.data.proposing.small import column, day, draft, seen
 
 
@@ -189,6 +190,12 @@ def test_only_rows_of_the_table_are_doubted_and_how_to_leave_them_out_is_told():
         rows = [("1", "cancelled", "-9"), ("2", "paid", "9"), ("3", "expired", "0")]
         back = seen(connection, "bills", "id status amount", rows)
         assert payments.doubts(connection, draft("purchases", back, id="id", value="amount")) == []
+
+
+def test_what_was_cancelled_raises_no_doubt_where_rows_count_from_the_end_of_a_trial():
+    says = [("a", "active"), ("b", "cancelled")]
+    assert len(doubts(*says, at="started_on")) == 1
+    assert doubts(*says, at=PAID_FROM) == []
 
 
 @pytest.mark.parametrize(("name", "never"), [("test", "true"), ("is_trial", "true"), ("livemode", "false")])
