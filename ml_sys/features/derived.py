@@ -11,7 +11,7 @@ It sees window columns of one panel and nothing else, so it cannot look past the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +30,8 @@ Column = NDArray[np.float32]
 
 # Stands for "never" in columns that count days since something; longer than any log we have met.
 NEVER_DAYS = 2000.0
+# Numbers of which NumPy adds fewer one after the other, and as many or more in another order.
+_IN_TURN = 8
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ class Usage:
     form: Form
     spans: Spans
     history: History | None = None
+    _totals: dict[tuple[int, Role, str | None], Column] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def actions(self, days: int, obj: str | None = None) -> Column:
         """Actions in the window, of one object or of all."""
@@ -140,7 +145,10 @@ class Usage:
         return np.where(day == NEVER, NEVER_DAYS, since).astype(np.float32).ravel()
 
     def _sum(self, days: int, role: Role, obj: str | None) -> Column:
-        return _total(self.stats.sums[:, :, self._at(days)], self._places(role, obj))
+        asked = days, role, obj
+        if asked not in self._totals:  # most are asked for by several features
+            self._totals[asked] = _total(self.stats.sums[:, :, self._at(days)], self._places(role, obj))
+        return self._totals[asked].copy()
 
     def _places(self, role: Role, obj: str | None) -> slice | list[int]:
         """Return the positions of a role's measures, which are consecutive, or of those of one object."""
@@ -157,8 +165,13 @@ class Usage:
 
 
 def _total(sums: NDArray[np.float32], places: slice | list[int]) -> Column:
-    total: Column = sums[..., places].sum(axis=-1).ravel()
-    return total
+    chosen = sums[..., places]
+    total: Column
+    if 0 < chosen.shape[-1] < _IN_TURN:  # as NumPy adds them, but all companies at once
+        total = sum(np.moveaxis(chosen, -1, 0)[1:], start=chosen[..., 0].copy())
+    else:
+        total = chosen.sum(axis=-1)
+    return total.ravel()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from ml_sys.features.derived import FEATURES, NEVER_DAYS, Feature, Usage, featur
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.spans import MONTHS, WEEKS
 from ml_sys.features.windows import UsageLog, window_stats
+from ml_sys.form import Form
 from tests.data.tables import ACTIONS, MEASURES
 from tests.features import forms
 
@@ -97,7 +99,8 @@ def inputs() -> FeatureInputs:
     return FeatureInputs(SPEC.form, SPEC.period, log, attributes, np.full(3, NEVER_BEGAN, dtype=np.int32))
 
 
-FRAME = feature_frame(inputs(), np.array([CUTOFF], dtype=np.int32), SPEC)
+AT = np.array([CUTOFF], dtype=np.int32)
+FRAME, STATS = feature_frame(inputs(), AT, SPEC), window_stats(inputs().usage, AT, (7,))
 
 
 @pytest.mark.parametrize("name", BY_HAND)
@@ -147,11 +150,23 @@ def test_a_view_of_usage_keeps_the_names_that_rows_had_when_all_were_weeks() -> 
 
 
 def test_an_object_that_nothing_is_counted_of_is_named() -> None:
-    log = inputs().usage
-    cutoffs = np.array([CUTOFF], dtype=np.int32)
-    usage = Usage(window_stats(log, cutoffs, (7,)), cutoffs, (7,), SPEC.form, WEEKS)
+    usage = Usage(STATS, AT, (7,), SPEC.form, WEEKS)
     with pytest.raises(KeyError, match="no users are counted of 'tickets'"):
         usage.users(7, "tickets")
+
+
+def test_a_feature_may_write_into_a_column_without_changing_that_of_another() -> None:
+    usage = Usage(STATS, AT, (7,), SPEC.form, WEEKS)
+    usage.actions(7)[:] = -1
+    assert usage.actions(7).tolist() == [BY_HAND["actions_7d"], 0, 0]
+
+
+@pytest.mark.parametrize("n_measures", [1, 3, 7, 8, 11])
+def test_a_total_has_the_bits_of_numpys_sum_over_however_many_measures(n_measures: int) -> None:
+    form = Form(measures=tuple(replace(SPEC.form.measures[0], name=f"m{n}") for n in range(n_measures)))
+    sums = (np.random.default_rng(n_measures).random((50, 2, 1, n_measures)) * 1e5).astype(np.float32)
+    total = Usage(replace(STATS, sums=sums), AT, (7,), form, WEEKS).actions(7)
+    assert total.tobytes() == sums[:, :, 0].sum(axis=-1).tobytes()
 
 
 def test_never_is_longer_ago_than_any_window_and_than_years_of_usage() -> None:
