@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.scoring.compiled.loops import OF_TERM, TERM, added, blend
+from ml_sys.scoring.compiled.loops import COUNTS, OF_TERM, TERM, added, blend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,11 +52,12 @@ class Line:
             terms["center"], terms["scale"] = encoder["centers"], encoder["scales"]
             terms["weight"], terms["mean"] = weights, means
             terms["at_blank"] = np.nan  # and stays so if a median is infinite
+            counts = np.repeat(np.arange(float(COUNTS))[:, None], len(names), axis=1)
+            terms["at_count"] = added(terms, counts).T
             row = np.zeros((1, len(names)))
-            terms["at_zero"] = added(terms, row)
             row[0, terms["feature"]] = encoder["medians"]
             terms["at_blank"] = added(terms, row)
-        values = (*(terms[name] for name in OF_TERM), plain["slope"], plain["intercept"])
+        values = (*(terms[name] for name in (*OF_TERM, "at_count")), plain["slope"], plain["intercept"])
         if not all(np.isfinite(one).all() for one in values):
             raise ValueError("the line has a number that is not finite")
         return cls(terms, float(plain["slope"]), float(plain["intercept"]))

@@ -29,10 +29,13 @@ GROUP = 8
 # or right if ``feature`` is stored as its complement. A leaf is its own left child with NaN as threshold, so
 # that any further steps stay there.
 NODE = np.dtype([("left", np.int32), ("feature", np.int32), ("threshold", np.float32), ("value", np.float32)])
-# What a raw number adds to the log-odds: encoded, clipped, less the mean, times the weight. ``at_zero`` and
-# ``at_blank`` are precomputed, since most numbers are one of them.
-OF_TERM = ("center", "scale", "mean", "weight", "at_zero", "at_blank")
-TERM = np.dtype([("feature", np.int64), *((name, np.float64) for name in OF_TERM)])
+# What a raw number adds to the log-odds: encoded, clipped, less the mean, times the weight. What a blank and
+# the first whole numbers from 0 add is precomputed, since most numbers are one of them.
+OF_TERM = ("center", "scale", "mean", "weight", "at_blank")
+COUNTS = 64
+TERM = np.dtype(
+    [("feature", np.int64), *((name, np.float64) for name in OF_TERM), ("at_count", np.float64, (COUNTS,))]
+)
 
 
 def function_of_c(name: str) -> Any:
@@ -78,10 +81,10 @@ def _log_odds(rows: Any, row: int, terms: Any, slope: float, intercept: float, m
     for at in range(terms.size):
         term = terms[at]
         value = rows[row, term["feature"]]
-        if value == 0:
-            total += term["at_zero"]
-        elif value != value:
+        if value != value:
             total += term["at_blank"]
+        elif 0 <= value < COUNTS and value == np.floor(value):
+            total += term["at_count"][np.int64(value)]
         else:
             total += _term(value, term)
     return total + slope * np.float64(margin)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ml_sys.elementary import sigmoids
 from ml_sys.model.calibration import Calibrator, calibrate
 from ml_sys.scoring.compiled.line import Line
-from ml_sys.scoring.compiled.loops import GROUP, NODE, predict
+from ml_sys.scoring.compiled.loops import COUNTS, GROUP, NODE, blend, predict
 
 margins = st.one_of(
     st.floats(-30, 30, width=32), st.floats(width=32, allow_nan=False), st.sampled_from([0.0, -0.0])
@@ -94,3 +94,35 @@ def test_a_line_is_one_on_the_log_odds():
 @pytest.mark.parametrize("calibrator", CALIBRATORS)
 def test_the_calibration_never_falls_where_the_margin_rises(calibrator):
     assert (np.diff(probabilities(calibrator, np.linspace(-20, 20, 5001))) >= 0).all()
+
+
+def test_whole_numbers_that_are_looked_up_add_the_bits_that_are_computed_for_them():
+    rng, names = np.random.default_rng(3), ["a", "b", "c"]
+    encoder = {
+        "numbers": names,
+        "medians": [0.0, 2.0, 9.5],
+        "centers": [0.7, 0.0, 2.1],
+        "scales": [1.3, 1, 0.4],
+    }
+    plain = {"weights": [0.8, -1.7, 0.03], "means": [0.1, -0.2, 0.3], "slope": 0.9, "intercept": -4.0}
+    line = Line.of(plain, encoder, names)
+    beside = [
+        -1,
+        -0.0,
+        0.5,
+        np.nextafter(1, 2),
+        COUNTS - 0.5,
+        COUNTS,
+        COUNTS + 1,
+        1e9,
+        np.nan,
+        np.inf,
+        -np.inf,
+    ]
+    values = np.array([*range(COUNTS), *beside], np.float32)
+    rows = rng.permuted(np.repeat(values[:, None], 3, axis=1), axis=0)
+    rows = np.concatenate([rows, np.repeat(values[:, None], 3, axis=1)])
+    margins = rng.normal(0, 1, len(rows)).astype(np.float32)
+    computed = np.empty(len(rows))
+    blend.meanwhile(rows, margins, *line.arguments(), computed)
+    assert line.log_odds(rows, margins).tobytes() == computed.tobytes()
