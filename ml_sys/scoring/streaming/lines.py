@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-# Numbers that Arrow writes like Python; it writes others with an exponent or a trailing zero.
+# Numbers that Arrow writes like Python; it writes others with another exponent or a trailing zero.
 _BYTES = 256
 _SAME_FROM, _SAME_BELOW = 1e-4, 1.0
+# Smaller ones that Python writes with an exponent and Arrow with zeros, by that exponent.
+_WITH_ZEROS = {5: (1e-5, 1e-4), 6: (1e-6, 1e-5)}
 _NEEDS_QUOTES = ',"\n'
 
 
@@ -79,10 +81,28 @@ def _numbers(values: NDArray[np.float64]) -> Any:
     bits = values.view(np.int64)
     starts = np.flatnonzero(np.append(True, bits[1:] != bits[:-1]))
     distinct = values[starts]
-    with np.errstate(invalid="ignore"):
-        same = (distinct >= _SAME_FROM) & (distinct < _SAME_BELOW)
-    plain: Any = pa.array(np.where(same, distinct, 0.5)).cast(pa.string())
-    if not same.all():
-        others = ["" if number != number else repr(number) for number in distinct[~same].tolist()]
-        plain = pc.replace_with_mask(plain, pa.array(~same), pa.array(others, pa.string()))
+    left = ~_between(distinct, _SAME_FROM, _SAME_BELOW)
+    plain: Any = pa.array(distinct).cast(pa.string())
+    if left.any():
+        for exponent, bounds in _WITH_ZEROS.items():
+            small = _between(distinct, *bounds)
+            written = _with_exponent(plain.filter(pa.array(small)), exponent)
+            plain, left = pc.replace_with_mask(plain, pa.array(small), written), left & ~small
+        others = ["" if number != number else repr(number) for number in distinct[left].tolist()]
+        plain = pc.replace_with_mask(plain, pa.array(left), pa.array(others, pa.string()))
     return plain.take(np.repeat(np.arange(starts.size), np.diff(np.append(starts, values.size))))
+
+
+def _between(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.bool_]:
+    with np.errstate(invalid="ignore"):
+        found: NDArray[np.bool_] = (values >= low) & (values < high)
+    return found
+
+
+def _with_exponent(texts: Any, exponent: int) -> Any:
+    """Turn 0.000012 into 1.2e-05, given that exponent."""
+    zeros = len("0.") + exponent - 1
+    digit, rest = pc.utf8_slice_codeunits(texts, zeros, zeros + 1), pc.utf8_slice_codeunits(texts, zeros + 1)
+    join: Any = pc.binary_join_element_wise
+    point = pc.if_else(pc.equal(rest, pa.scalar("")), "", ".")
+    return join(digit, point, rest, f"e-{exponent:02d}", "")

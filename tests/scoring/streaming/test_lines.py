@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from ml_sys.scoring.streaming.lines import csv_lines, hold_any
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=6)
-NUMBERS = st.floats() | st.floats(0, 1) | st.sampled_from([0.0, -0.0, 1.0, 1e-4, 9.999e-5, 1e16, 1e-300])
+SMALL = st.floats(1e-7, 2e-4) | st.integers(1, 2000).map(lambda n: n / 10**7)
+EDGES = [edge for one in (1e-4, 1e-5, 1e-6) for edge in (np.nextafter(one, 0), one, np.nextafter(one, 1))]
+KNOWN = st.sampled_from([0.0, -0.0, 1.0, 9.999e-5, 1e16, 1e-300, *map(float, EDGES)])
+NUMBERS = st.floats() | st.floats(0, 1) | SMALL | KNOWN
 ROWS = st.lists(st.tuples(TEXTS, NUMBERS, st.booleans(), st.integers(-5, 2**62)), min_size=1, max_size=8)
 
 
