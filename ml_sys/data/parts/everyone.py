@@ -50,18 +50,21 @@ class Everyone(InParts):
         SnapshotError
             If a file of companies is missing or was changed.
         """
-        found, tables = [], []
+        n = parts.n_companies
+        value, closed, since, place = (np.empty(n, dtype) for dtype in (np.float64, *[np.int32] * 3))
+        chunks, read = [], 0
         for number in range(len(parts)):
             one = StoredCompanies.read(parts.manifest, number)
-            found.append((one.closed, one.since, one.position))
-            tables.append(one.table.select(["id", "value"]))
-        together = pa.concat_tables(tables)
-        closed, since = (np.concatenate([one[at] for one in found]) for at in (0, 1))
-        if len(found) > 1:
-            order = np.argsort(np.concatenate([one[2] for one in found if one[2] is not None]))
-            together, closed, since = together.take(order), closed[order], since[order]
-        value = together["value"].to_numpy().astype(np.float64, copy=False)
-        return cls(parts, together["id"].combine_chunks().cast(pa.string()), value, closed, since)
+            at = one.positions
+            value[at], closed[at], since[at] = one.table["value"].to_numpy(), one.closed, one.since
+            place[at] = np.arange(read, read + len(at), dtype=np.int32)
+            chunks += one.table["id"].cast(pa.string()).chunks
+            read += len(at)
+        ids: Any = pa.concat_arrays(chunks) if chunks else pa.array([], pa.string())
+        if len(parts) > 1:
+            chunks.clear()
+            ids = ids.take(pa.array(place))
+        return cls(parts, ids, value, closed, since)
 
     def __len__(self) -> int:
         return len(self.closed)

@@ -154,6 +154,11 @@ class StoredCompanies:
     position: NDArray[np.int32] | None
     n_rows: NDArray[np.int32] | None
 
+    @property
+    def positions(self) -> NDArray[np.int32]:
+        """The position of each among all companies."""
+        return np.arange(len(self.closed), dtype=np.int32) if self.position is None else self.position
+
     @classmethod
     def read(cls, manifest: Manifest, part: int) -> StoredCompanies:
         """Read those of a part."""
