@@ -74,6 +74,11 @@ class Engine:
         here = self.kind == "local" and not self.workers and count < FEW_PARTS
         return replace(self, workers=1) if here else self
 
+    @property
+    def is_here(self) -> bool:
+        """Whether partitions run one after the other in this process."""
+        return self.kind == "local" and self.workers == 1
+
     def map(
         self,
         function: Callable[[P], R],

@@ -62,7 +62,8 @@ def ranked(
         notes += told_out(excluded["group"].to_numpy(), date_of(cutoff), scorer.spec.form.words)
     warnings += _told_unseen(scorer, found)
     parts = [_rejects(quarantine, what, warnings, notes) for quarantine, what in rejected]
-    probability = np.concatenate([np.empty(0), *found.probability])
+    several = len(found.probability) != 1
+    probability = np.concatenate([np.empty(0), *found.probability]) if several else found.probability[0]
     listed_on = None if asked.listed is None else days_of(ids, asked.listed)
     group = groups_of(ids, listed_on, asked)
     order = order_of(probability, group)
@@ -99,7 +100,7 @@ def ranked(
         warnings=tuple(warnings),
         quarantine=pa.concat_tables(parts),
         reasons=tuple(one.reasons for one in given),
-        group=group[order],
+        group=group[order] if group.strides[0] else group,
         excluded=excluded,
         words=scorer.spec.form.words,
     )

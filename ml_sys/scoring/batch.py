@@ -66,7 +66,7 @@ class UsageSummary:
         """Summarise the usage of prospects."""
         complete = log.day <= cutoff
         ends = int(log.day[complete].max()) if complete.any() else None
-        return cls(np.unique(log.company[complete]).size, ends)
+        return cls(int(np.count_nonzero(np.diff(log.company[complete], prepend=-1))), ends)
 
     def told(self, n: int, asked: ListOptions, words: Words) -> tuple[list[str], list[str]]:
         """Return a note on n prospects, and a warning if usage ends early."""
@@ -130,7 +130,13 @@ def score_companies(
 
 
 def scored(
-    scorer: Scorer, rows: HeldRows, features: Features, asked: ListOptions, *, is_part: bool = False
+    scorer: Scorer,
+    rows: HeldRows,
+    features: Features,
+    asked: ListOptions,
+    *,
+    is_part: bool = False,
+    threads: int = 0,
 ) -> ScoredSoFar:
     """Compute features and probabilities in batches, several at once, and keep the probabilities.
 
@@ -138,6 +144,8 @@ def scored(
     ----------
     is_part : bool
         Whether other prospects are ranked together with these, so that the first positions of texts are kept.
+    threads : int
+        Batches at once; 0 takes :func:`threads_for` the scorer.
     """
     found = ScoredSoFar(levels={category: Counter() for category in scorer.spec.categories()})
 
@@ -145,7 +153,7 @@ def scored(
         return _of_batch(scorer, features, asked, start, batch, keep, is_part)
 
     jobs = ((start, batch, features.ranked(batch)) for start, batch in rows.batches())
-    for one in side_by_side(of, jobs, THREADS if isinstance(scorer, CompiledScorer) else 1):
+    for one in side_by_side(of, jobs, threads or threads_for(scorer)):
         found.places += one.places
         found.probability += one.probability
         found.excluded += one.excluded
@@ -155,6 +163,11 @@ def scored(
         for category, places in one.first.items():
             found.first[category] = places | found.first.get(category, {})
     return found
+
+
+def threads_for(scorer: Scorer) -> int:
+    """Return how many batches or parts a scorer best scores at once."""
+    return THREADS if isinstance(scorer, CompiledScorer) else 1
 
 
 def _of_batch(

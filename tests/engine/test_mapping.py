@@ -77,6 +77,9 @@ def test_the_engine_is_what_the_settings_say() -> None:
 
 def test_a_few_parts_are_worked_on_here_unless_a_number_of_workers_or_a_cluster_is_named() -> None:
     assert Engine().for_parts(FEW_PARTS - 1) == Engine(workers=1)
-    for engine in (Engine(workers=2), Engine("dask")):
+    assert Engine(workers=1).is_here
+    for engine in (Engine(workers=2), Engine("dask"), Engine("dask", workers=1)):
         assert engine.for_parts(3) == engine
+        assert not engine.is_here
     assert Engine().for_parts(FEW_PARTS) == Engine()
+    assert not Engine().is_here

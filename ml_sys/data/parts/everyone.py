@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml_sys.data.checking.columns import all_ids
 from ml_sys.data.parts.parted import InParts
 from ml_sys.data.parts.stored import USAGE, StoredCompanies
 from ml_sys.data.schema import NEVER_CLOSED
@@ -60,7 +61,7 @@ class Everyone(InParts):
             place[at] = np.arange(read, read + len(at), dtype=np.int32)
             chunks += one.table["id"].cast(pa.string()).chunks
             read += len(at)
-        ids: Any = pa.concat_arrays(chunks) if chunks else pa.array([], pa.string())
+        ids = all_ids(chunks or [pa.array([], pa.string())])
         if len(parts) > 1:
             chunks.clear()
             ids = ids.take(pa.array(place))

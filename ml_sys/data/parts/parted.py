@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ml_sys.data.parts.stored import QUARANTINE, StoredCompanies
-from ml_sys.data.parts.whole import Snapshot, one_part
+from ml_sys.data.parts.whole import Snapshot, one_part, placed_part
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from ml_sys.data.parts.stored import Manifest
+    from ml_sys.data.parts.whole import Tables
     from ml_sys.engine.storage import Storage
     from ml_sys.form import Form
 
@@ -125,6 +125,16 @@ class Parts:
         """
         return Snapshot.of(one_part(self.manifest, number), self.path)
 
+    def placed(self, number: int) -> tuple[Tables, NDArray[np.int32]]:
+        """Read one part, its companies as they are stored, with what :meth:`positions` returns.
+
+        Raises
+        ------
+        SnapshotError
+            As :meth:`part`.
+        """
+        return placed_part(self.manifest, number)
+
     def positions(self, number: int) -> NDArray[np.int32]:
         """Return the positions of a part's companies among all companies, ascending.
 
@@ -133,8 +143,7 @@ class Parts:
         SnapshotError
             As :meth:`part`.
         """
-        found = StoredCompanies.read(self.manifest, number)
-        return np.arange(len(found.closed), dtype=np.int32) if found.position is None else found.position
+        return StoredCompanies.read(self.manifest, number).positions
 
 
 @dataclass(frozen=True)

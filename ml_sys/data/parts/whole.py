@@ -112,7 +112,13 @@ def one_part(manifest: Manifest, part: int) -> Tables:
     SnapshotError
         If a file of it is missing or was changed.
     """
-    return _tables(manifest, StoredCompanies.read(manifest, part), StoredUsage.read(manifest, part))
+    return placed_part(manifest, part)[0]
+
+
+def placed_part(manifest: Manifest, part: int) -> tuple[Tables, NDArray[np.int32]]:
+    """Read one part as :func:`one_part` does, and the positions of its companies among all."""
+    companies = StoredCompanies.read(manifest, part)
+    return _tables(manifest, companies, StoredUsage.read(manifest, part)), companies.positions
 
 
 def _tables(manifest: Manifest, companies: StoredCompanies, usage: StoredUsage) -> Tables:

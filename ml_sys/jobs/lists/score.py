@@ -187,9 +187,8 @@ def score_by(
             wanted = _asked(settings, version, cutoff, capacity, paid)
             engine = Engine.of(settings.engine, partial(_own_code, settings)).for_parts(len(everyone.parts))
             sent = replace(everyone, parts=everyone.parts.shared(engine.storage))
-            return with_warning(
-                score_free(scorer, sent, wanted, day, engine.map), paid, reach(settings, calls)
-            )
+            each = None if engine.is_here else engine.each
+            return with_warning(score_free(scorer, sent, wanted, day, each), paid, reach(settings, calls))
         read = all_free(everyone, day)
     else:
         read = read_prospects(prospects, settings.schema_, scorer.spec)

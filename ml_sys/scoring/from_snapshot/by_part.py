@@ -13,98 +13,115 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
-from ml_sys.data.checking.columns import all_ids
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.features.inputs import log_of
 from ml_sys.scoring.assembly import groups_of, order_of, ranked, unseen_levels
-from ml_sys.scoring.batch import ScoredSoFar, UsageSummary, scored
+from ml_sys.scoring.batch import ScoredSoFar, UsageSummary, scored, threads_for
 from ml_sys.scoring.cooldown import days_of
-from ml_sys.scoring.from_snapshot.free import are_free, free_companies, usage_in
+from ml_sys.scoring.from_snapshot.free import are_free, free_companies, usage_of_free
 from ml_sys.scoring.streaming.features import ComputedFeatures
+from ml_sys.scoring.streaming.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ml_sys.data.snapshot import Everyone, Parts, Snapshot
+    from ml_sys.data.snapshot import Everyone, Parts
     from ml_sys.features.compute import Columns
     from ml_sys.scoring.scored_list import ListOptions, ScoredList
     from ml_sys.scoring.scorer import Scorer
 
-Mapped = Callable[[Callable[[int], Any], Sequence[int]], list[Any]]
+Each = Callable[[Callable[[int], Any], Sequence[int], Callable[[int, Any], object]], None]
 
 
 @dataclass(frozen=True)
 class PartScored:
-    """The results for a part: n ranked companies, and the features of the first ones.
+    """The results for a part, with positions among all companies of the snapshot.
 
     Attributes
     ----------
-    ids : pyarrow.StringArray of length n
     found : ScoredSoFar
-        With positions among all companies of the snapshot.
     seen : UsageSummary
-    top : ndarray of shape (k,), int
-        Positions among the n of companies that may be among the first of all.
+    top : ndarray of shape (k,), int32
+        Positions of companies that may be among the first of all.
     columns : dict of str to ndarray of shape (k,)
         Their features.
     """
 
-    ids: Any
     found: ScoredSoFar
     seen: UsageSummary
-    top: NDArray[np.integer[Any]]
+    top: NDArray[np.int32]
     columns: Columns
 
 
-def score_free(scorer: Scorer, known: Everyone, asked: ListOptions, day: int, mapped: Mapped) -> ScoredList:
+def score_free(
+    scorer: Scorer, known: Everyone, asked: ListOptions, day: int, each: Each | None = None
+) -> ScoredList:
     """Score the companies of a snapshot that are free on the day of the list.
 
     Parameters
     ----------
     day : int
         Day on which they must be free.
-    mapped : callable
-        Maps a pure function over the numbers of parts, and returns the results in order.
+    each : callable, optional
+        Calls a pure function with the numbers of parts, and another with each number and its result, as
+        :meth:`ml_sys.engine.mapping.Engine.each` does; by default in threads, several parts at once.
     """
+    numbers = range(len(known.parts))
     score = partial(score_part, parts=known.parts, scorer=scorer, asked=asked, day=day)
-    results: list[PartScored] = [one for one in mapped(score, range(len(known.parts))) if one is not None]
-    together = _together([one.found for one in results])
-    order = np.argsort(together.places[0], kind="stable")
-    ids = all_ids([one.ids for one in results])
-    if len(results) > 1:
-        ids = ids.take(order)
-        together.probability = [together.probability[0][order]]
-    n = sum(len(one.ids) for one in results) + sum(len(one) for one in together.excluded)
+    probability, is_ranked = np.empty(len(known)), np.zeros(len(known), np.bool_)
+    results: dict[int, PartScored] = {}
+
+    def keep(number: int, one: PartScored | None) -> None:
+        if one is not None:
+            for place, found in zip(one.found.places, one.found.probability, strict=True):
+                probability[place], is_ranked[place] = found, True
+            one.found.places, one.found.probability = [], []
+            results[number] = one
+
+    if each is None:
+        in_order = side_by_side(partial(score, threads=1), zip(numbers), threads_for(scorer))
+        for number, one in enumerate(in_order):
+            keep(number, one)
+    else:
+        each(score, numbers, keep)
+    parts = [results[number] for number in sorted(results)]
+    together = _together([one.found for one in parts])
+    n_ranked = int(np.count_nonzero(is_ranked))
+    probability[:n_ranked] = probability[is_ranked]  # in place, as they are many
+    together.probability = [probability[:n_ranked]]
+    n = n_ranked + sum(len(one) for one in together.excluded)
     seen = UsageSummary(
-        sum(one.seen.companies for one in results),
-        max((one.seen.ends for one in results if one.seen.ends is not None), default=None),
+        sum(one.seen.companies for one in parts),
+        max((one.seen.ends for one in parts if one.seen.ends is not None), default=None),
     )
     told = seen.told(n, asked, scorer.spec.form.words)
     rejected = [(Quarantine(), "prospect")]
-    return ranked(scorer, together, ids, partial(_features, results, order), asked, told, rejected)
+    ids = known.ids.filter(pa.array(is_ranked))
+    return ranked(scorer, together, ids, partial(_features, parts, is_ranked), asked, told, rejected)
 
 
 def score_part(
-    number: int, *, parts: Parts, scorer: Scorer, asked: ListOptions, day: int
+    number: int, *, parts: Parts, scorer: Scorer, asked: ListOptions, day: int, threads: int = 0
 ) -> PartScored | None:
-    """Score the free companies of one part; None if there are none."""
-    part, spec = parts.part(number), scorer.spec
-    prospects = free_companies(part, day)
+    """Score the free companies of one part, in so many threads; None if there are none."""
+    part, position = parts.placed(number)
+    place, prospects, spec = position[are_free(part, day)], free_companies(part, day), scorer.spec
     if not prospects.read:
         return None
-    place, rows = _places(parts, number, part, day), prospects.rows
-    usage = usage_in(part, rows.ids, spec, np.arange(len(rows)))
-    log = log_of(usage, spec, len(rows))
+    rows, log = prospects.rows, log_of(usage_of_free(part, day, spec), spec, prospects.read)
+    del part
     features = ComputedFeatures(spec, log, asked.cutoff, {})
-    found = scored(scorer, rows, features, asked, is_part=True)
-    kept = np.concatenate([np.empty(0, np.int32), *found.places])
-    ids = rows.ids.take(kept)
-    listed_on = None if asked.listed is None else days_of(ids, asked.listed)
-    probability = np.concatenate([np.empty(0), *found.probability])
-    order = order_of(probability, groups_of(ids, listed_on, asked))
-    top = np.sort(order[: asked.reasons_top]) if asked.reasons else order[:0]
-    columns = features.of(kept[top], rows.take(kept[top])) if top.size else {}
+    found = scored(scorer, rows, features, asked, is_part=True, threads=threads)
+    top, columns = place[:0], dict[str, Any]()
+    if asked.reasons and found.places:
+        kept = np.concatenate(found.places)
+        ids = rows.ids.take(kept)
+        listed_on = None if asked.listed is None else days_of(ids, asked.listed)
+        order = order_of(np.concatenate(found.probability), groups_of(ids, listed_on, asked))
+        leading = kept[np.sort(order[: asked.reasons_top])]
+        top, columns = place[leading], features.of(leading, rows.take(leading))
     found.first = {
         category: {level: int(place[first[level]]) for level in unseen_levels(scorer, category, counts)}
         for category, counts in found.levels.items()
@@ -114,22 +131,14 @@ def score_part(
         category: Counter(unseen_levels(scorer, category, counts))
         for category, counts in found.levels.items()
     }
-    found.places, found.probability = [place[kept]], [probability]
+    found.places = [place[one] for one in found.places]
     found.gone = [place[one] for one in found.gone]
-    return PartScored(ids, found, UsageSummary.of(log, asked.cutoff), top, columns)
-
-
-def _places(parts: Parts, number: int, part: Snapshot, day: int) -> NDArray[np.int32]:
-    """Return the positions of a part's free companies among all companies."""
-    return parts.positions(number)[are_free(part, day)]
+    return PartScored(found, UsageSummary.of(log, asked.cutoff), top, columns)
 
 
 def _together(found: list[ScoredSoFar]) -> ScoredSoFar:
-    """Join the results of several parts as if they were one, with texts in the order of first appearance."""
-    every = ScoredSoFar(
-        places=[np.concatenate([np.empty(0, np.int32), *(one for part in found for one in part.places)])],
-        probability=[np.concatenate([np.empty(0), *(one for part in found for one in part.probability)])],
-    )
+    """Join what several parts say besides probabilities, with texts in the order of first appearance."""
+    every = ScoredSoFar()
     for category in {name: None for part in found for name in part.levels}:
         counts: Counter[str] = Counter()
         first: dict[str, int] = {}
@@ -150,13 +159,12 @@ def _together(found: list[ScoredSoFar]) -> ScoredSoFar:
     return every
 
 
-def _features(results: list[PartScored], order: NDArray[np.intp], at: NDArray[np.integer[Any]]) -> Columns:
-    """Return the features of companies by their positions in the order of the snapshot."""
-    starts = np.cumsum([0, *(len(one.ids) for one in results)])
-    known = np.concatenate([one.top + start for one, start in zip(results, starts, strict=False)])
-    ranks = np.argsort(known, kind="stable")
-    place = ranks[np.searchsorted(known[ranks], order[at])]
-    names = next(one.columns for one in results if one.columns)
+def _features(parts: list[PartScored], is_ranked: NDArray[np.bool_], at: NDArray[np.integer[Any]]) -> Columns:
+    """Return the features of companies by their positions among those that are ranked."""
+    known = np.concatenate([one.top for one in parts])
+    ranks = np.argsort(known)
+    place = ranks[np.searchsorted(known[ranks], np.flatnonzero(is_ranked)[at])]
+    names = next(one.columns for one in parts if one.columns)
     return {
-        name: np.concatenate([one.columns[name] for one in results if one.columns])[place] for name in names
+        name: np.concatenate([one.columns[name] for one in parts if one.columns])[place] for name in names
     }

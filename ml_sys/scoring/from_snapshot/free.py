@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from ml_sys.data.company_index import CompanyIndex
@@ -13,15 +12,16 @@ from ml_sys.data.parts.buckets import buckets_of, part_of
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.days import latest_cutoff
 from ml_sys.errors import NotEnoughDataError
+from ml_sys.features.attributes import NUMERIC
 from ml_sys.features.inputs import measures_of
 from ml_sys.scoring.prospects import ProspectTable, ProspectUsage
-from ml_sys.scoring.streaming.held import held_frame
+from ml_sys.scoring.streaming.held import HeldRows
 from ml_sys.text import with_article
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ml_sys.data.snapshot import Everyone, Snapshot
+    from ml_sys.data.snapshot import Everyone, Snapshot, Tables
     from ml_sys.features.compute import FeatureSpec
 
 
@@ -44,28 +44,26 @@ def free_day(known: Everyone, spec: FeatureSpec, as_of: int | None) -> int:
     return day
 
 
-def are_free(known: Everyone | Snapshot, day: int) -> NDArray[np.bool_]:
+def are_free(known: Everyone | Snapshot | Tables, day: int) -> NDArray[np.bool_]:
     """Flag the companies that are free on a day: they existed before it, and have not converted."""
     free: NDArray[np.bool_] = (known.closed >= day) & (known.since < day)
     return free
 
 
-def free_companies(part: Snapshot, day: int) -> ProspectTable:
-    """Return the companies of a snapshot, or of a part of one, that are free on a day."""
-    frame = _free_frame(part, day)
-    return ProspectTable(held_frame(frame), Quarantine(), len(frame))
+def free_companies(part: Tables, day: int) -> ProspectTable:
+    """Return the companies of a part of a snapshot that are free on a day."""
+    return _held(_free_rows(part, day))
 
 
 def all_free(known: Everyone, day: int) -> ProspectTable:
     """Return the companies of all parts of a snapshot that are free on a day, in its order."""
-    places, frames = [], []
+    places, tables = [], []
     for number in range(len(known.parts)):
-        part = known.parts.part(number)
-        places.append(known.parts.positions(number)[are_free(part, day)])
-        frames.append(_free_frame(part, day))
-    frame = pd.concat(frames, ignore_index=True)
+        part, position = known.parts.placed(number)
+        places.append(position[are_free(part, day)])
+        tables.append(_free_rows(part, day))
     order = np.argsort(np.concatenate(places), kind="stable")
-    return ProspectTable(held_frame(frame.iloc[order].reset_index(drop=True)), Quarantine(), len(frame))
+    return _held(pa.concat_tables(tables).take(order))
 
 
 def usage_of(known: Everyone, prospects: Any, spec: FeatureSpec) -> ProspectUsage:
@@ -99,13 +97,15 @@ def usage_in(
     position = np.full(len(part.companies), -1, dtype=np.int32)
     found = np.flatnonzero(known >= 0)
     position[known[found]] = numbers[found]
-    company = position[part.usage_company]
-    mine: Any = company >= 0
-    if (np.diff(company[mine]) < 0).any():  # prospects are not in the order of the snapshot
-        mine = np.flatnonzero(mine)
-        mine = mine[np.argsort(company[mine], kind="stable")]
-    values = measures_of(part.usage_values, part.form, spec.form)
-    return company[mine], part.usage_stamp[mine], values[mine]
+    return _usage_at(position, part, spec)
+
+
+def usage_of_free(
+    part: Tables, day: int, spec: FeatureSpec
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any]]:
+    """Return the same as :func:`usage_in` of :func:`free_companies`, numbered from 0."""
+    free = are_free(part, day)
+    return _usage_at(np.where(free, np.cumsum(free, dtype=np.int32) - np.int32(1), np.int32(-1)), part, spec)
 
 
 def covered_by(snapshot: Everyone | Snapshot, spec: FeatureSpec) -> int | None:
@@ -115,10 +115,38 @@ def covered_by(snapshot: Everyone | Snapshot, spec: FeatureSpec) -> int | None:
     return latest_cutoff(snapshot.usage_stamp, snapshot.as_of, spec.period)
 
 
-def _free_frame(part: Snapshot, day: int) -> pd.DataFrame:
+def _usage_at(
+    position: NDArray[np.int32], part: Snapshot | Tables, spec: FeatureSpec
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any]]:
+    """Return the usage of a part's companies, given the number of each; -1 leaves one out."""
+    company = position[part.usage_company]
+    mine: Any = company >= 0
+    if (np.diff(company[mine]) < 0).any():  # prospects are not in the order of the snapshot
+        mine = np.flatnonzero(mine)
+        mine = mine[np.argsort(company[mine], kind="stable")]
+    values = measures_of(part.usage_values, part.form, spec.form)
+    return company[mine], part.usage_stamp[mine], values[mine]
+
+
+def _free_rows(part: Tables, day: int) -> pa.Table:
+    """Return id, attributes and first day of a part's free companies."""
     free = are_free(part, day)
-    columns = ["id", *(one.name for one in part.form.attributes)]
-    return part.companies.loc[free, columns].assign(since=part.since[free]).reset_index(drop=True)
+    rows = part.companies.filter(pa.array(free))
+    columns: dict[str, Any] = {"id": rows["id"].cast(pa.string())}
+    for one in part.form.attributes:
+        column: Any = rows[one.name]
+        if one.kind in NUMERIC:
+            columns[one.name] = column.cast(pa.float64()).fill_null(np.nan)
+        else:
+            columns[one.name] = column.cast(pa.string())
+    return pa.table({**columns, "since": pa.array(part.since[free])})
+
+
+def _held(rows: pa.Table) -> ProspectTable:
+    held = HeldRows()
+    for batch in rows.combine_chunks().to_batches():
+        held.add(batch)
+    return ProspectTable(held, Quarantine(), rows.num_rows)
 
 
 def _none_of(spec: FeatureSpec) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any]]:

@@ -86,9 +86,12 @@ def expected(scorer, asked: ListOptions, stored: dict[int, Everyone]) -> ScoredL
     return score_companies(scorer, free, usage_of(known, free.rows.ids, scorer.spec), asked, customers={})
 
 
+@pytest.mark.parametrize("each", [HERE.each, None])
 @pytest.mark.parametrize("n_parts", [1, 3, 16])
-def test_a_list_is_the_same_from_however_many_parts(scorer, asked, stored, expected, n_parts: int) -> None:
-    found = score_free(scorer, stored[n_parts], asked, CUTOFF, HERE.map)
+def test_a_list_is_the_same_from_however_many_parts(
+    scorer, asked, stored, expected, n_parts: int, each
+) -> None:
+    found = score_free(scorer, stored[n_parts], asked, CUTOFF, each)
     same(found, expected)
     assert len(found.reasons) == asked.reasons_top
     (told,) = [one for one in found.warnings if one.startswith("industry: ")]
@@ -97,7 +100,7 @@ def test_a_list_is_the_same_from_however_many_parts(scorer, asked, stored, expec
 
 def test_a_list_without_reasons_and_exclusions_is_the_same_too(scorer, stored) -> None:
     plain = ListOptions("1.2.0", CUTOFF, 14)
-    one, several = (score_free(scorer, stored[n], plain, CUTOFF, HERE.map) for n in (1, 16))
+    one, several = (score_free(scorer, stored[n], plain, CUTOFF, HERE.each) for n in (1, 16))
     pd.testing.assert_frame_equal(one.table, several.table, check_exact=True)
     assert one.notes == several.notes
     assert several.excluded is None
@@ -108,7 +111,7 @@ def test_usage_that_is_complete_too_late_is_told_of_all_parts_together(scorer, s
     for known in stored.values():
         (told,) = [
             one
-            for one in score_free(scorer, known, early, early.cutoff, HERE.map).warnings
+            for one in score_free(scorer, known, early, early.cutoff, HERE.each).warnings
             if "usage is complete" in one
         ]
         assert told == "no usage is complete by 2020-01-05: the ranking uses attributes only"
@@ -117,4 +120,4 @@ def test_usage_that_is_complete_too_late_is_told_of_all_parts_together(scorer, s
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", [Engine(workers=2), Engine(kind="dask", workers=2)])
 def test_a_list_is_the_same_wherever_its_parts_are_scored(scorer, asked, stored, expected, engine) -> None:
-    same(score_free(scorer, stored[3], replace(asked), CUTOFF, engine.map), expected)
+    same(score_free(scorer, stored[3], replace(asked), CUTOFF, engine.each), expected)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
-from ml_sys.data.snapshot import Everyone, Snapshot, parts
+from ml_sys.data.snapshot import Everyone, Snapshot, Tables, parts
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.scoring.from_snapshot.free import (
     all_free,
@@ -19,8 +19,9 @@ from ml_sys.scoring.from_snapshot.free import (
     free_day,
     usage_in,
     usage_of,
+    usage_of_free,
 )
-from tests.data.tables import Tables, usage_row
+from tests.data import tables as csv
 from tests.scoring.test_prospects import SCHEMA, SPEC, day
 
 WEEK = 18_004  # a Monday
@@ -48,6 +49,12 @@ def known(
     )
 
 
+def stored(snapshot: Snapshot) -> Tables:
+    """The same as it is stored."""
+    held = {name: value for name, value in vars(snapshot).items() if name != "path"}
+    return Tables(**{**held, "companies": pa.Table.from_pandas(snapshot.companies)})
+
+
 @pytest.mark.parametrize(
     ("as_of", "rows", "free"),
     [
@@ -64,7 +71,7 @@ def test_those_are_free_that_had_not_paid_before_a_day_and_had_existed_for_one(
     closed = [99, 100, 101, 102, NEVER_CLOSED, NEVER_CLOSED]
     since = [NEVER_BEGAN, NEVER_BEGAN, 99, 99, 100, 101]
     whole = known(closed, since, rows, as_of=102)
-    found = free_companies(whole, free_day(whole, SPEC, as_of))
+    found = free_companies(stored(whole), free_day(whole, SPEC, as_of))
     assert found.frame["id"].tolist() == free
     assert found.frame["since"].tolist() == [since[ord(name) - ord("a")] for name in free]
     assert (found.read, len(found.rows)) == (len(free), len(free))
@@ -84,10 +91,20 @@ def test_usage_of_a_snapshot_goes_to_the_prospects_in_their_order() -> None:
     assert values[:, 0].tolist() == [4, 5, 1, 2]
 
 
+def test_usage_of_free_companies_is_that_of_the_same_prospects_by_name() -> None:
+    rows = [(0, WEEK, 1), (1, WEEK, 2), (1, WEEK + 7, 3), (3, WEEK, 4), (4, WEEK + 7, 5)]
+    closed = [NEVER_CLOSED, NEVER_CLOSED, WEEK - 7, NEVER_CLOSED, WEEK - 1]
+    snapshot = known(closed, [NEVER_BEGAN] * 5, rows)
+    found = usage_of_free(stored(snapshot), WEEK, SPEC)
+    named = usage_in(snapshot, pa.array(["a", "b", "d"]), SPEC, np.arange(3))
+    assert [one.tolist() for one in found] == [one.tolist() for one in named]
+    assert found[0].tolist() == [0, 1, 1, 2]
+
+
 def test_usage_and_free_companies_of_several_parts_are_those_of_one(tmp_path: Path) -> None:
-    tables = Tables(tmp_path)
+    tables = csv.Tables(tmp_path)
     tables.noncustomers += [f"{n},6 to 10,RETAIL,m{n}" for n in range(20)]
-    tables.usage += [usage_row(f"m{n}", f"2020-01-{6 + n % 4 * 7:02d}") for n in range(2, 20)]
+    tables.usage += [csv.usage_row(f"m{n}", f"2020-01-{6 + n % 4 * 7:02d}") for n in range(2, 20)]
     asked = pa.array(["m7", "stranger", "n1", "m19", "m0", "c1"])
     found = []
     for n_parts in (1, 3):
