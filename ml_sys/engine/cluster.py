@@ -31,6 +31,8 @@ _SECONDS = 10
 # Between two looks at what is done, and at whether there are workers; seconds that one is waited for, and
 # between two tries of what one died over.
 _SOON, _LOOK, _PATIENCE, _AGAIN = 0.01, 10, 60, 0.5
+# Tasks that each worker is given to begin with (more of them Dask spreads for itself), and tries to send.
+_EACH, _TRIES = 2, 10
 # What the workers of a cluster on this machine write goes into a folder whose name begins so.
 _SCRATCH = "mlsys-dask"
 # Of the pages that Dask shows of itself: any that is free, and for this machine alone.
@@ -104,10 +106,13 @@ class Cluster:
         from distributed import KilledWorker
 
         here, sent = code_here(code), self._sent(function)
-        futures = {
-            self.client.submit(checked, sent, code, here, one, pure=False): number
-            for number, one in partitions.items()
-        }
+        # One worker has the function: the others fetch it with tasks that else would be given to that one.
+        first = dict(zip(partitions, self.workers() * _EACH, strict=False))
+        futures: dict[Future[R], int] = {}
+        for number, one in partitions.items():
+            told, to = (checked, sent, code, here, one), first.get(number)
+            future = self.client.submit(*told, pure=False, workers=to, allow_other_workers=bool(to))
+            futures[future] = number
         try:
             for future in self._done(futures):
                 try:
@@ -124,14 +129,17 @@ class Cluster:
                 self.client.cancel([*futures, sent])
 
     def _sent(self, function: Callable[[P], R]) -> Future[Any]:
-        """Send a function to all workers, once none is known to be without mlsys."""
+        """Send a function to one worker, once none is known to be without mlsys.
+
+        To all, Dask would never have sent it where one dies over it and another does not.
+        """
 
         def send() -> Future[Any]:
             self._refuse_other_versions()
             if not self._used:  # a command that was killed may have left some
                 self.client.run(clear_kept, on_error="ignore")
             self._used = True
-            sent: Future[Any] = self.client.scatter(function, broadcast=True, hash=False, timeout=_PATIENCE)
+            sent: Future[Any] = self.client.scatter(function, hash=False, timeout=_PATIENCE)
             return sent
 
         return self._by_workers(send)
@@ -144,15 +152,17 @@ class Cluster:
         EngineError
             If the scheduler is gone, none comes for long, or each that does dies over this.
         """
-        began = time.monotonic()
+        began, tries = time.monotonic(), 0
         while True:
+            tried = tries
             try:
                 self.client.wait_for_workers(1, timeout=_PATIENCE)
+                tries += 1
                 return step()
             except (*_SILENT, LostWorkerError) as error:
-                there = self.workers()
-                if time.monotonic() > began + _PATIENCE:
-                    raise (_dying() if there else _no_worker()) from error
+                gone = not self.workers() and tried == tries  # none came; to send may take longer as well
+                if time.monotonic() > began + _PATIENCE and (gone or tries >= _TRIES):
+                    raise (_no_worker() if gone else _dying()) from error
             time.sleep(_AGAIN)
 
     def _done(self, futures: Iterable[Future[Any]]) -> Iterator[Future[Any]]:
@@ -223,21 +233,23 @@ def connected(address: str, workers: int) -> Iterator[Cluster]:
     with contextlib.ExitStack() as stack:
         before = dict(os.environ)
         stack.callback(_as_it_was, before)
-        for name in ("distributed", "distributed.client"):
-            stack.enter_context(_quiet(logging.getLogger(name)))
+        for name in ("distributed", "distributed.client"):  # what they would say is raised
+            logger = logging.getLogger(name)
+            stack.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL)
         try:
             at: str | LocalCluster = address
             if not address:
                 folder = str(stack.enter_context(scratch_folder(_SCRATCH)))
                 stack.enter_context(dask.config.set({"temporary-directory": folder}))  # the scheduler's
-                at = LocalCluster(
+                here = LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
                     dashboard_address=_PAGES,
                     local_directory=folder,
                     silence_logs=logging.CRITICAL,  # what goes wrong is raised here, in one line
                 )
-                stack.enter_context(at)
+                at = stack.enter_context(here)
             client = stack.enter_context(Client(at, timeout=_SECONDS, set_as_default=False))
             client.wait_for_workers(1, timeout=_SECONDS)
         except (OSError, ValueError) as error:  # a timeout is an OSError
@@ -252,23 +264,10 @@ def connected(address: str, workers: int) -> Iterator[Cluster]:
 
 
 @contextlib.contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Leave out what a logger has to say beside the error that is raised."""
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-@contextlib.contextmanager
 def _answering() -> Iterator[None]:
     """Say in one line that the scheduler does not answer."""
     try:
         yield
-    except EngineError:
-        raise
     except _SILENT as error:
         raise _lost_scheduler() from error
 

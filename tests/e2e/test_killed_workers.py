@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from ml_sys.data import snapshot as snapshots
+from ml_sys.engine import cluster
 from ml_sys.engine.mapping import Engine
 from ml_sys.errors import ExitCode
 from ml_sys.jobs.outcomes.shadow import made_again
@@ -78,6 +79,7 @@ def phase_of(function: Any) -> str:
 @pytest.fixture
 def killing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Have each phase cost a cluster a worker, the first time that it is begun; the phases that did."""
+    monkeypatch.setattr(cluster, "_PATIENCE", 600)  # however long a busy machine takes to start another
     died, each = set(), Engine.each
 
     def deadly(self: Engine, function: Any, partitions: Any, on_done: Any) -> None:
@@ -124,17 +126,17 @@ def told(said: str, place: Path) -> object:
 def test_a_worker_that_is_killed_in_any_phase_changes_no_byte(
     mlsys, address, killing, places, everyone
 ) -> None:
-    cluster = "--set=engine.kind=dask", f"--set=engine.address={address}"
+    spread = "--set=engine.kind=dask", f"--set=engine.address={address}"
     as_of = date_of(everyone.as_of - 60)
     for command in COMMANDS:
         said = []
-        for place, more in zip(places, ((), cluster), strict=True):
+        for place, more in zip(places, ((), spread), strict=True):
             words = command.replace("AS_OF", as_of).replace("OUT", str(place / "list.csv")).split()
             done = mlsys(*words, *QUICKLY, *more, "--json", artifacts=place)
             assert done.returncode in {0, ExitCode.ALARM, ExitCode.GATE_REFUSED}, done.stderr
             said.append(told(done.stdout, place))
         assert said[0] == said[1], command
-    for place, more in zip(places, ((), cluster), strict=True):
+    for place, more in zip(places, ((), spread), strict=True):
         done = mlsys("train", "--quick", *QUICKLY, *SAMPLED, *more, artifacts=place)
         assert done.returncode == 0, done.stderr
     new = {max((place / MODELS).iterdir(), key=lambda one: one.stat().st_ctime).name for place in places}

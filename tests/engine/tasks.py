@@ -65,23 +65,33 @@ def always_killed(number: int) -> None:
 
 
 class Deadly:
-    """What costs the first workers that read it their lives, before it has a task in hand."""
+    """What costs workers that read it their lives, some of the first spared, before they have a task."""
 
-    def __init__(self, folder: Path, times: int = 1) -> None:
-        self.read = folder, times, os.getpid()
+    def __init__(self, folder: Path, times: int = 1, spared: int = 0) -> None:
+        self.read = folder, times, spared, os.getpid()
 
     def __reduce__(self) -> tuple[object, ...]:
         return _read, self.read
 
 
-def _read(folder: Path, times: int, here: int) -> Deadly:
-    if os.getpid() != here and len(runs(folder, here)) < times:
+def _read(folder: Path, times: int, spared: int, here: int) -> Deadly:
+    if os.getpid() != here and (before := len(runs(folder, here))) < spared + times:
         (folder / f"ran-{here}-{uuid.uuid4().hex}").touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return Deadly(folder, times)
+        if before >= spared:
+            os.kill(os.getpid(), signal.SIGKILL)
+    read = Deadly(folder, times, spared)
+    read.read = folder, times, spared, here  # also for whom this worker gives it to
+    return read
 
 
 def beside(_: object, number: int) -> int:
+    return number
+
+
+def beside_another(deadly: Deadly, number: int) -> int:
+    """Return once a second worker has read it as well."""
+    folder, *_, here = deadly.read
+    until(lambda: len(runs(folder, here)) > 1)
     return number
 
 

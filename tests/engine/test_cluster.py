@@ -31,6 +31,12 @@ def own(worker: str) -> dict[str, str]:
     return {"my_features": "other" if os.environ.get("WORKER") == worker else "mine"}
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the successor of a worker that died, however long a busy machine takes to start it."""
+    monkeypatch.setattr(cluster, "_PATIENCE", 600)
+
+
 @pytest.fixture(scope="module")
 def threads() -> Iterator[str]:
     """The address of a cluster whose workers are threads of this process."""
@@ -134,10 +140,29 @@ def test_workers_that_die_while_they_are_sent_the_work_are_waited_for(tmp_path: 
 
 
 @pytest.mark.slow  # starts processes
+def test_a_second_worker_that_dies_while_it_is_sent_the_work_does_not_hold_it_up(tmp_path: Path) -> None:
+    task = partial(tasks.beside_another, tasks.Deadly(tmp_path, spared=1))
+    assert Engine("dask", workers=2).map(task, range(6)) == list(range(6))
+    assert len(tasks.runs(tmp_path, os.getpid())) == 2
+
+
+@pytest.mark.slow  # starts processes
 def test_a_worker_that_has_just_died_is_waited_for_before_trees_are_grown() -> None:
     with Engine("dask", workers=1).cluster() as held:
         os.kill(*held.client.run(os.getpid).values(), signal.SIGKILL)
         assert len(held.checked_workers()) == 1
+
+
+@pytest.mark.slow  # starts processes
+def test_a_worker_may_die_over_what_takes_longer_to_send_than_a_worker_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, task = Engine("dask", workers=2), partial(tasks.beside, tasks.Deadly(tmp_path))
+    with engine.held():
+        engine.map(TASK, range(3))
+        monkeypatch.setattr(cluster, "_PATIENCE", 0)
+        assert engine.map(task, range(3)) == [0, 1, 2]
+    assert len(tasks.runs(tmp_path, os.getpid())) == 1
 
 
 @pytest.mark.slow  # starts processes, again and again
@@ -145,6 +170,7 @@ def test_workers_that_die_over_what_they_are_sent_each_time_end_the_work_with_a_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "_PATIENCE", 3)
+    monkeypatch.setattr(cluster, "_TRIES", 1)
     task = partial(tasks.beside, tasks.Deadly(tmp_path, times=1000))
     with pytest.raises(EngineError, match=r"no worker any more|die") as caught:
         Engine("dask", workers=1).map(task, range(3))
