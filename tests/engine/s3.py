@@ -71,12 +71,23 @@ def names(address: str) -> list[str]:
 
 def allow(requests: int) -> None:
     """Have the server answer so many requests before it asks whose they are; it knows nobody."""
+    _asked("POST", "/moto-api/reset-auth", str(requests))
+
+
+def unfinished(bucket: str) -> int:
+    """Return how many uploads to a bucket were begun and not completed."""
+    return _asked("GET", f"/{bucket.removeprefix('s3://')}?uploads").count(b"<UploadId>")
+
+
+def _asked(method: str, path: str, body: str | None = None) -> bytes:
     server = urlsplit(os.environ["AWS_ENDPOINT_URL"])
     assert server.hostname is not None
     connection = HTTPConnection(server.hostname, server.port)
     with closing(connection):
-        connection.request("POST", "/moto-api/reset-auth", body=str(requests))
-        assert connection.getresponse().status == HTTPStatus.OK
+        connection.request(method, path, body=body)
+        answer = connection.getresponse()
+        assert answer.status == HTTPStatus.OK
+        return answer.read()
 
 
 def _at(address: str) -> tuple[FileSystem, str]:

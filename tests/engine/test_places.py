@@ -14,8 +14,10 @@ import pytest
 
 from ml_sys.engine.addresses import Address
 from ml_sys.engine.places import SCRATCH, Place, at_hand, place_of, replacing_at
+from ml_sys.engine.storage import Storage
 from ml_sys.errors import InputError, StorageError, UsageError
 from tests.engine import s3
+from tests.serve.servers import until
 from tests.test_durable import largest_file
 
 
@@ -167,3 +169,61 @@ def test_a_killed_writer_leaves_the_old_file_and_the_next_one_removes_what_it_le
         sink.write(b"new")
     assert s3.get(f"{bucket}/killed.csv") == b"new"
     assert list(temporary.iterdir()) == []
+
+
+SIZE = 24_000_000  # several parts of an upload
+UPLOADING = f"""
+import sys
+from itertools import count
+from ml_sys.engine.places import place_of, replacing_at
+from ml_sys.engine.storage import Storage
+
+address, kind = sys.argv[1:]
+for number in count():  # until it is killed
+    if kind == "list":
+        with replacing_at(place_of(address)) as sink:
+            sink.write(bytes({SIZE}))
+    else:
+        Storage(address).put("parts", {{str(number): {SIZE}}}, lambda _: bytes({SIZE}))
+"""
+
+
+def killed_while_it_uploads(address: str, kind: str) -> None:
+    argv = [sys.executable, "-c", UPLOADING, address, kind]
+    with subprocess.Popen(argv, env=os.environ | {"TMPDIR": tempfile.gettempdir()}) as process:
+        try:
+            until(lambda: s3.unfinished(f"s3://{kind}-uploads") > 0, 600)  # however busy the machine is
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow  # a process, a server and some megabytes
+def test_a_list_whose_upload_is_killed_stays_whole_and_the_next_one_replaces_it(temporary: Path) -> None:
+    with s3.s3_server("list-uploads"):
+        address = "s3://list-uploads/list.csv"
+        s3.put(address, b"old")
+        killed_while_it_uploads(address, "list")
+        assert s3.get(address) in (b"old", bytes(SIZE))
+        assert any(one.name.startswith(SCRATCH) for one in temporary.iterdir())
+        with replacing_at(Address(address)) as sink:
+            sink.write(b"new")
+        assert s3.get(address) == b"new"
+        assert s3.names("s3://list-uploads") == ["list.csv"]
+    assert list(temporary.iterdir()) == []
+
+
+def parts_there() -> set[str]:
+    prefix = "put/parts/"
+    return {name.removeprefix(prefix) for name in s3.names("s3://part-uploads") if name.startswith(prefix)}
+
+
+@pytest.mark.slow  # a process, a server and some megabytes
+def test_a_part_whose_upload_is_killed_is_not_there_and_the_next_command_puts_it() -> None:
+    with s3.s3_server("part-uploads"):
+        address = "s3://part-uploads/put"
+        killed_while_it_uploads(address, "part")
+        before = parts_there()
+        assert all(len(s3.get(f"{address}/parts/{name}")) == SIZE for name in before)
+        killed = str(len(before))
+        assert Storage(address).put("parts", {killed: SIZE}, lambda _: bytes(SIZE)) == [killed]
+        assert parts_there() == {*before, killed}
