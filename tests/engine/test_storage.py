@@ -133,6 +133,14 @@ def read_again(shared: Parts, gone: Path, number: int) -> tuple[object, object]:
     return first, rows_of(shared, number)
 
 
+def spoil(dask_worker: Any = None) -> int:
+    """Change all that a worker keeps, and return how much that is."""
+    kept = [one for one in map(Path, kept_by(dask_worker)) if one.is_file()]
+    for one in kept:
+        one.write_bytes(b"x")
+    return len(kept)
+
+
 def test_parts_go_by_a_storage_to_workers_that_keep_them_while_the_command_works(
     parts: Parts, here: Storage, place: Path
 ) -> None:
@@ -145,6 +153,9 @@ def test_parts_go_by_a_storage_to_workers_that_keep_them_while_the_command_works
         assert shared.shared(None) == shared
         assert len(list((place / parts.id).iterdir())) == 6
         with engine.held():
+            assert engine.map(partial(rows_of, shared), range(3)) == [rows_of(parts, n) for n in range(3)]
+            with distributed.Client(cluster, set_as_default=False) as client:
+                assert [*client.run(spoil).values()] == [6]
             assert engine.map(partial(rows_of, shared), range(3)) == [rows_of(parts, n) for n in range(3)]
             [(first, again)] = engine.map(partial(read_again, shared, place / parts.id), [1])
             assert first == again == rows_of(parts, 1)
