@@ -168,7 +168,8 @@ def _total(sums: NDArray[np.float32], places: slice | list[int]) -> Column:
     chosen = sums[..., places]
     total: Column
     if 0 < chosen.shape[-1] < _IN_TURN:  # as NumPy adds them, but all companies at once
-        total = sum(np.moveaxis(chosen, -1, 0)[1:], start=chosen[..., 0].copy())
+        first, *others = (chosen[..., at] for at in range(chosen.shape[-1]))
+        total = sum(others, start=first.copy())
     else:
         total = chosen.sum(axis=-1)
     return total.ravel()
