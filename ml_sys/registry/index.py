@@ -159,6 +159,17 @@ def resolved(index: Index, version: str | None, root: Path) -> str:
     return version
 
 
+def entry_at(index: Index, version: str, root: Path) -> Entry:
+    """Return what is known of a version.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no such version, as after its folder was lost; ``root`` is named in the error.
+    """
+    return index.versions[resolved(index, version, root)]
+
+
 def earlier(index: Index, to: str | None, root: Path) -> tuple[str, str]:
     """Return the version in production and the one that a rollback goes back to.
 

@@ -10,6 +10,7 @@ from ml_sys.metrics.holdout import ALL, Evaluation, from_plain, to_plain
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.files.layout import CANARIES, METRICS, words_of
 from ml_sys.registry.history import MOVES, Stint, stints
+from ml_sys.registry.index import entry_at
 from ml_sys.settings import Settings
 from ml_sys.settings.tree import effective
 
@@ -102,7 +103,7 @@ def describe(registry: Registry, version: str) -> Description:
     facts = {name: value for name, value in artifact.manifest.items() if name not in {"files", "entry"}}
     defaults = flat(effective(Settings()))
     return Description(
-        entry=registry.read().versions[version],
+        entry=entry_at(registry.read(), version, registry.root),
         facts=facts,
         set_otherwise={
             key: value for key, value in flat(facts["settings"]).items() if defaults.get(key) != value

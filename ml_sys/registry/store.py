@@ -21,7 +21,7 @@ from ml_sys.model.files.signing import NO_KEYS, Keys, read_keys
 from ml_sys.registry import exclusive
 from ml_sys.registry.audit import Author
 from ml_sys.registry.exclusive import Registering
-from ml_sys.registry.index import earlier, resolved
+from ml_sys.registry.index import earlier, entry_at, resolved
 from ml_sys.registry.state import State
 from ml_sys.registry.unregistered import entry_of, half_registered, refuse_taken, staged, unknown_names
 from ml_sys.registry.versioning import parse
@@ -122,7 +122,7 @@ class Registry:
             If its manifest, its signature or one of its files does not verify.
         """
         index = self.read()
-        seal = index.versions[resolved(index, version, self.root)].seal
+        seal = entry_at(index, version, self.root).seal
         return replace(open_artifact(self.folder(version), seal, self.keys), named=self._named)
 
     def add(self, build: Callable[[Path, Index], Entry]) -> Entry:

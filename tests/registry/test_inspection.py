@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ml_sys.data.snapshot import latest
-from ml_sys.errors import UnverifiedError
+from ml_sys.errors import ArtifactError, UnverifiedError
 from ml_sys.jobs.models.promote import rollback
 from ml_sys.jobs.models.train import train_version
 from ml_sys.registry.audit import Change
@@ -154,3 +154,18 @@ def test_a_description_is_plain_data():
         "served": (),
         "metrics": {},
     }
+
+
+class Vanishing(Registry):
+    """One whose folder is lost as soon as its trail was read."""
+
+    def trail(self):
+        found = super().trail()
+        shutil.rmtree(self.root)
+        return found
+
+
+def test_a_registry_that_is_lost_meanwhile_is_said_in_a_line(registered: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(registered, tmp_path / "artifacts"))
+    with pytest.raises(ArtifactError, match="contains no model"):
+        describe(Vanishing(root), "1.0.0")

@@ -36,6 +36,7 @@ from ml_sys.outcomes.monitoring import Challenger, Check, Limits, Matured, Monit
 from ml_sys.outcomes.populations import MOST_COMPANIES, Comparison
 from ml_sys.outcomes.realised import age_check, matured, promise_check, rate_check
 from ml_sys.outcomes.served import is_of_one_company
+from ml_sys.registry.index import entry_at
 from ml_sys.registry.loading import scorer_of
 from ml_sys.scoring.from_snapshot.free import covered_by
 from ml_sys.text import date_of
@@ -128,7 +129,7 @@ class _Watch:
     @classmethod
     def of(cls, registry: Registry, version: str, settings: Settings, path: Place | None) -> _Watch:
         artifact = registry.open(version)
-        scorer, entry = scorer_of(registry, artifact), registry.read().versions[version]
+        scorer, entry = scorer_of(registry, artifact), entry_at(registry.read(), version, registry.root)
         latest = snapshots.everyone(settings.artifacts_dir)
         cutoff = covered_by(latest, scorer.spec)
         if cutoff is None:  # no row of any company: the first check rings
