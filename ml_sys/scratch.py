@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,9 @@ from ml_sys.durable import beginning_beside, clear_folder, lock_file, open_besid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# Tries to remove a folder into which a process that is ending may still write, and seconds between two.
+_TRIES, _SOON = 20, 0.05
 
 
 @contextmanager
@@ -36,10 +40,11 @@ def scratch_folder(name: str, place: Path | None = None) -> Iterator[Path]:
                 folder.mkdir(mode=0o700)
             yield folder
         finally:
-            clear_folder(folder)
-            if sys.platform != "win32":
+            gone = _is_cleared(folder, _TRIES)
+            if gone and sys.platform != "win32":
                 lock.unlink(missing_ok=True)
-    lock.unlink(missing_ok=True)
+    if gone:
+        lock.unlink(missing_ok=True)
 
 
 def clear_scratch(name: str, place: Path | None = None) -> None:
@@ -49,12 +54,23 @@ def clear_scratch(name: str, place: Path | None = None) -> None:
         with suppress(OSError):
             with lock.open("rb") as file:
                 lock_file(file, wait=False)
-                if sys.platform != "win32":
-                    clear_folder(_guarded_by(lock, target))
+                if sys.platform != "win32" and _is_cleared(_guarded_by(lock, target)):
                     lock.unlink()
             if sys.platform == "win32":
                 lock.unlink()  # fails while it is open
                 clear_folder(_guarded_by(lock, target))
+
+
+def _is_cleared(folder: Path, tries: int = 1) -> bool:
+    """Remove a folder, and return whether it is gone; where it is not, its lock has the next command try."""
+    for left in reversed(range(tries)):
+        clear_folder(folder)
+        with suppress(OSError):  # a place that does not answer may hold it still
+            if not folder.exists():
+                return True
+        if left:
+            time.sleep(_SOON)
+    return False
 
 
 def _guarded_by(lock: Path, target: Path) -> Path:

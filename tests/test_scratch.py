@@ -32,6 +32,18 @@ def test_a_scratch_folder_is_gone_afterwards(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_one_that_could_not_be_removed_is_removed_by_the_next_command(tmp_path: Path) -> None:
+    with scratch_folder("some", tmp_path) as folder:
+        folder.rmdir()
+        folder.write_text("no folder, so that it stays", encoding="utf-8")
+    clear_scratch("some", tmp_path)
+    assert folder.exists()
+    folder.unlink()
+    (folder / "below").mkdir(parents=True)
+    clear_scratch("some", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_one_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
     with scratch_folder("some", tmp_path) as mine:
         with scratch_folder("some", tmp_path) as other:
