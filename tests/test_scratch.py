@@ -8,11 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from ml_sys import scratch
 from ml_sys.data.events.log import SCRATCH, EventLog
 from ml_sys.scratch import clear_scratch, scratch_folder
 
 HOLDS_EVENTS = """
 import sys
+import pytest
+
+from ml_sys import scratch
 from ml_sys.data.events.log import EventLog
 with EventLog(1) as log:
     log.run("INSERT INTO event (entity) SELECT unnest(range(1000))")
@@ -32,7 +38,10 @@ def test_a_scratch_folder_is_gone_afterwards(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_one_that_could_not_be_removed_is_removed_by_the_next_command(tmp_path: Path) -> None:
+def test_one_that_could_not_be_removed_is_removed_by_the_next_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scratch, "_TRIES", 2)
     with scratch_folder("some", tmp_path) as folder:
         folder.rmdir()
         folder.write_text("no folder, so that it stays", encoding="utf-8")

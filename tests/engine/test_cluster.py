@@ -254,6 +254,7 @@ def test_a_killed_command_takes_its_workers_along_and_the_next_one_clears_what_i
     assert not left & now
 
 
+@pytest.mark.slow  # waits until the client gives up
 def test_a_scheduler_that_is_gone_between_two_pieces_of_work_is_said_in_a_line() -> None:
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
