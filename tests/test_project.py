@@ -278,6 +278,7 @@ def test_what_lists_brought_is_what_the_command_says(project, command, place, th
         project.impact(as_of="2020-05-01")
 
 
+@pytest.mark.slow  # simulates
 def test_what_an_experiment_needs_is_what_the_command_says(project, command):
     found = project.plan(capacity=40, effect=3)
     assert said(found) == command("experiment", "plan", "--capacity", 40, "--effect", 3)

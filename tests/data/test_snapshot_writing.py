@@ -139,6 +139,7 @@ def test_a_full_disk_leaves_no_half_of_a_quarantine_that_waited_in_a_file(tmp_pa
         assert pq.read_table(keep_quarantine(rows, tmp_path)).num_rows == 3000
 
 
+@pytest.mark.slow  # kills processes
 def test_an_ingest_that_is_killed_leaves_a_whole_snapshot_and_nothing_that_the_next_does_not_remove(
     tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,6 +158,7 @@ def test_progress_is_told_after_each_term() -> None:
     assert told == [0, 2, 4]
 
 
+@pytest.mark.slow  # starts processes
 def test_processes_side_by_side_give_the_same_bits(done: Backtest) -> None:
     two = SETTINGS.engine.model_copy(update={"workers": 2})
     both = backtest(WORLD, TERMS, SETTINGS.model_copy(update={"engine": two, "threads": 2}))

@@ -197,6 +197,7 @@ def test_the_store_is_there_for_the_next_command(settings):
         assert second.lists() == [listed()]
 
 
+@pytest.mark.slow  # starts processes
 def test_who_may_only_read_sees_the_lists_and_hands_none_out(tmp_path, bound_by_rights):
     with opened_store(Settings(artifacts_dir=tmp_path)) as opened:
         opened.hand_out(listed(), THREE)

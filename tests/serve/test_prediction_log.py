@@ -567,6 +567,7 @@ print(log.close(PATIENCE))
 """
 
 
+@pytest.mark.slow  # starts processes
 def test_processes_write_one_new_file_at_once(tmp_path: Path) -> None:
     starts = range(0, 20_000, 5000)
     processes = [run(AT_ONCE, tmp_path / "log", first) for first in starts]

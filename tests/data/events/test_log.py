@@ -111,6 +111,7 @@ def test_kinds_are_counted_before_a_day_alone():
         assert log.kind_counts() == {"new": 1, "old": 1}
 
 
+@pytest.mark.slow  # adds thousands of events one by one
 def test_sums_are_exact_and_end_at_a_limit():
     most = float(AMOUNT_LIMIT)
     got = counted(

@@ -327,6 +327,7 @@ def test_records_inside_one_object_are_rows_and_lists_of_many_records_are_not(tm
     assert (list(orders.columns), orders.rows) == (["id"], 3)
 
 
+@pytest.mark.slow  # reads a large file
 def test_one_object_of_any_size_is_read(tmp_path: Path) -> None:
     (tmp_path / "users.json").write_text(json.dumps({"data": [{"id": "a" * 17_000_000}]}))
     ((table,), _) = sniffed(tmp_path / "users.json")

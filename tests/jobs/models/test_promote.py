@@ -167,6 +167,7 @@ def test_without_the_snapshot_a_champion_of_other_features_cannot_be_compared(re
     assert go(registry, "1.0.1").promoted  # of the same features: its rows are in the version itself
 
 
+@pytest.mark.slow  # trains another version
 def test_a_champion_that_looks_another_time_ahead_cannot_be_compared(registry, cheap_settings):
     label = cheap_settings.label.model_copy(update={"horizon_days": 21})
     settings = cheap_settings.model_copy(update={"artifacts_dir": registry.root, "label": label})
@@ -298,6 +299,7 @@ def test_a_champion_that_changed_during_the_judgement_is_judged_against_anew(reg
     assert registry.read().replaced == ("1.0.0", "1.0.1")
 
 
+@pytest.mark.slow  # judges again and again
 def test_a_champion_that_keeps_changing_is_given_up_on(registry):
     go(registry, "1.0.0")
 

@@ -59,6 +59,7 @@ def test_the_terminal_shows_every_design_and_how_the_lottery_is_switched_on(caps
     assert 'design = "lottery"' in shown.err
 
 
+@pytest.mark.slow  # simulates
 def test_as_json_it_says_how_often_the_effect_shows_after_each_week(mlsys, registered):
     shown = mlsys("experiment", "plan", "--capacity", 20, "--effect", 1, "--json", artifacts=registered)
     told = json.loads(shown.stdout)

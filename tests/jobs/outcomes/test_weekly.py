@@ -198,6 +198,7 @@ def test_what_a_failing_step_leaves_done_is_completed_by_the_next_run(
     assert lists(mlsys, place) == [before]
 
 
+@pytest.mark.slow  # trains another version
 def test_a_list_stays_that_of_the_version_that_made_it(mlsys, place, week, sundays, three_tables):
     first = week(sundays[3])
     assert mlsys("train", *CHEAP_FIT, "--seed", 9, artifacts=place).returncode == 0
