@@ -100,7 +100,7 @@ def ranked(
         warnings=tuple(warnings),
         quarantine=pa.concat_tables(parts),
         reasons=tuple(one.reasons for one in given),
-        group=group[order] if group.strides[0] else group,
+        group=group[order] if group.strides[0] else group,  # one value for all is held once
         excluded=excluded,
         words=scorer.spec.form.words,
     )
